@@ -1,0 +1,247 @@
+/*
+ * The application: two stacks of middleware, one for requests and one for WebSockets, on one port.
+ *
+ *     app_t *app = app_new();
+ *     app_ws_use(app, talk);
+ *     app_use(app, hello);
+ *     return app_listen(app, 8080);
+ *
+ * An app belongs to the thread that made it; every function here must be called from that thread,
+ * save where it says otherwise. The stacks are filled before listening starts and are fixed from
+ * then on.
+ */
+#ifndef ACACIA_APP_H
+#define ACACIA_APP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct app app_t;
+typedef struct ctx ctx_t;
+typedef struct websocket websocket_t;
+
+/* --- Middleware ------------------------------------------------------------------------------- */
+
+/* The plain middleware: a function. Returns 0, or a negative value for a thrown error (see ctx.h).
+ */
+typedef int middleware_fn(ctx_t *ctx);
+
+/*
+ * A middleware with state: what route_get, compose and the factories in middleware/ return. Made by
+ * value; app_use takes it over. The state is shared by all requests.
+ */
+typedef struct {
+    int (*fn)(ctx_t *ctx, void *state);
+    void *state;
+    void (*destroy)(void *state); /* NULL, or called once with `state`, by app_free */
+    const char *name;             /* for debug output; must live as long as the state */
+    const char *error;            /* NULL, or why the factory failed: such an app does not start */
+} middleware_t;
+
+/* A bare function as a middleware_t, for compose and for factories that wrap another middleware. */
+middleware_t middleware_of(middleware_fn *fn, const char *name);
+
+/*
+ * app_use(app, m) and app_ws_use(app, m): append m, a `middleware_fn` or a `middleware_t`, to the
+ * stack for requests, or to the one for WebSockets. The order of the calls is the order of the
+ * layers. The source text of m becomes the name of a layer that has none.
+ *
+ * They return app, and never fail silently: a layer that cannot be added (its factory failed, no
+ * memory, the app is listening already) makes app_listen and app_bind return the error.
+ *
+ * They are macros over the functions below; C++ and other languages call those.
+ */
+app_t *app_use_fn(app_t *app, middleware_fn *fn, const char *name);
+app_t *app_use_middleware(app_t *app, middleware_t middleware, const char *name);
+app_t *app_ws_use_fn(app_t *app, middleware_fn *fn, const char *name);
+app_t *app_ws_use_middleware(app_t *app, middleware_t middleware, const char *name);
+
+#ifndef __cplusplus
+#define app_use(app, ...)                                                                          \
+    _Generic((__VA_ARGS__), int (*)(ctx_t *)                                                       \
+             : app_use_fn, middleware_t                                                            \
+             : app_use_middleware)((app), (__VA_ARGS__), #__VA_ARGS__)
+#define app_ws_use(app, ...)                                                                       \
+    _Generic((__VA_ARGS__), int (*)(ctx_t *)                                                       \
+             : app_ws_use_fn, middleware_t                                                         \
+             : app_ws_use_middleware)((app), (__VA_ARGS__), #__VA_ARGS__)
+#define middleware(fn) middleware_of((fn), #fn)
+#endif
+
+/* --- Making one ------------------------------------------------------------------------------- */
+
+/*
+ * Limits and settings. In every struct of options zero means the default, so that
+ * &(app_options_t){0} and NULL are all defaults. Sizes are bytes, times are milliseconds. What a
+ * client sees when it reaches a limit stands in docs/limits.md.
+ */
+typedef struct {
+    size_t head_size;      /* 16 KiB: request line and headers; beyond it 431, or 414 in the URL */
+    size_t header_count;   /* 100 header fields; 431 */
+    size_t body_size;      /* 1 MiB for the functions that read a whole body; 413 */
+    size_t drain_size;     /* 1 MiB of a body that no handler read is skipped; beyond it: closed */
+    size_t read_ahead;     /* 64 KiB kept of what arrives while a handler is busy */
+    uint64_t head_timeout; /* 10 s from the first byte to the end of the headers, in total; 408 */
+    uint64_t request_timeout;    /* 300 s from the first byte to the end of the body; 408 */
+    uint64_t keep_alive_timeout; /* 5 s of silence between two requests */
+    uint64_t write_timeout;      /* 60 s in which a client takes nothing of what waits for it */
+    size_t high_water; /* 64 KiB waiting to be sent: from here on ctx_write and ws_send suspend */
+} http_options_t;
+
+typedef struct {
+    size_t message_size;    /* 1 MiB a message, all fragments together; close code 1009 */
+    size_t fragment_count;  /* 16,384 fragments a message, empty ones too; 1008 */
+    size_t buffered_size;   /* 16 MiB waiting to be sent to one socket; 1013 */
+    uint64_t close_timeout; /* 30 s for the peer to answer a close frame */
+} ws_options_t;
+
+typedef struct {
+    http_options_t http;
+    ws_options_t ws;
+    size_t connections; /* 0: no limit but the descriptors; beyond it a new one is closed */
+    size_t coroutines;  /* 10,000 handlers at once, waiting ones included; beyond it 503, or 1013 */
+    size_t stack_size;  /* 256 KiB of virtual memory for each of them */
+    uint64_t drain_timeout; /* 4 s from SIGTERM, or app_close, to the end */
+    bool silent; /* nothing on stderr: the default error listener and complaints say nothing */
+} app_options_t;
+
+/* A new app; `options` is copied. NULL when there is no memory (every function here takes a NULL
+ * app, and app_listen reports it). */
+app_t *app_new_with(const app_options_t *options);
+app_t *app_new(void);
+
+/* Free an app that is not running: its layers are destroyed in order. NULL is fine. */
+void app_free(app_t *app);
+
+/* Something of the program's own, for all handlers: never touched, never freed. */
+void app_set_data(app_t *app, void *data);
+void *app_data(const app_t *app);
+
+/* --- Listening -------------------------------------------------------------------------------- */
+
+typedef struct {
+    int port;         /* 0: any free one */
+    const char *host; /* an address; NULL: all of them, "::" where there is IPv6, else "0.0.0.0" */
+    int backlog;      /* 511 */
+    bool no_signals;  /* SIGTERM and SIGINT are the program's own affair */
+} listen_options_t;
+
+/*
+ * The whole life of a simple server, as the last line of main: listen on `port`, say
+ * `listening on http://127.0.0.1:PORT` on stdout, serve until SIGTERM or SIGINT, drain, free the
+ * app.
+ *
+ * A PORT in the environment wins over `port`. stdout is switched to line buffering, so that what
+ * handlers print is seen at once. A failure is explained on stderr.
+ *
+ * Draining: no new connections; requests in flight are finished; sockets are closed with 1001; what
+ * is not done after `drain_timeout` is cut. A second signal cuts at once.
+ *
+ * Returns 0 after a drain, or the error that kept it from listening. The app is gone in both cases.
+ */
+int app_listen(app_t *app, int port);
+
+/* The same by options: PORT is not read, and nothing is printed when it goes well. Frees the app.
+ */
+int app_listen_with(app_t *app, const listen_options_t *options);
+
+/*
+ * The same in steps, for programs that listen on several addresses, or want to look at the app
+ * afterwards: app_bind opens a listener (port 0 and `app_port`), app_run serves until it is told to
+ * stop, app_free frees. Both return 0 or a negative error.
+ */
+int app_bind(app_t *app, const listen_options_t *options);
+int app_run(app_t *app);
+
+/* The port that the first listener is bound to; 0 before app_bind. */
+int app_port(const app_t *app);
+
+/* Begin to drain, as SIGTERM does; app_run returns when it is done. May be called from handlers. */
+void app_close(app_t *app);
+
+/* The loop that the app runs on, for uv timers and handles of one's own. They must be closed, or be
+ * uv_unref'd, before app_run can return. */
+struct uv_loop_s *app_loop(app_t *app);
+
+/* --- Errors ----------------------------------------------------------------------------------- */
+
+/* What was thrown. It and its strings live as long as the ctx. */
+typedef struct {
+    int code;            /* what the middleware returned: -404, UV_ENOENT, … */
+    int status;          /* the HTTP status that it means: 500 for whatever is not one */
+    bool expose;         /* the client may see the message: Koa's rule, status < 500 */
+    bool header_sent;    /* the response had begun, so no error response could be sent */
+    const char *message; /* never NULL */
+} ctx_error_t;
+
+/*
+ * The `error` event (Koa's app.on('error')): called for every error that no middleware caught,
+ * before the error response is sent; also for errors of WebSocket handlers. Replaces the default,
+ * which prints on stderr what is neither a 404 nor exposed. `ctx` is complete. Must not suspend.
+ */
+typedef void error_listener_t(ctx_t *ctx, const ctx_error_t *error);
+void app_on_error(app_t *app, error_listener_t *listener);
+
+/* --- What it is doing ------------------------------------------------------------------------- */
+
+/*
+ * Why a connection ended otherwise than both sides wished. Each end is counted, and told on stderr
+ * when DEBUG in the environment names `http`, `ws` or `*`.
+ */
+typedef enum {
+    CLOSE_HEAD_TIMEOUT,    /* headers not complete in time */
+    CLOSE_REQUEST_TIMEOUT, /* body not complete in time */
+    CLOSE_WRITE_TIMEOUT,   /* the client took nothing of its answer */
+    CLOSE_BAD_REQUEST,     /* not HTTP, or HTTP that two servers could read differently */
+    CLOSE_HEAD_TOO_LARGE,  /* request line, headers, or their number */
+    CLOSE_BODY_NOT_READ,   /* more unread body than drain_size */
+    CLOSE_ABORTED,         /* the client went away in the middle of a request */
+    CLOSE_HANDLER_FAILED,  /* an error after the headers had been sent */
+    CLOSE_OVERLOAD,        /* connections or coroutines used up */
+    CLOSE_NO_MEMORY,       /* an allocation failed */
+    CLOSE_READ_ERROR,      /* reset by the peer, … */
+    CLOSE_WRITE_ERROR,
+    CLOSE_DRAIN_TIMEOUT, /* not done when the drain deadline came */
+    CLOSE_WS_PROTOCOL,   /* 1002: a frame that RFC 6455 does not allow */
+    CLOSE_WS_UTF8,       /* 1007: text that is not UTF-8 */
+    CLOSE_WS_TOO_BIG,    /* 1009 */
+    CLOSE_WS_FRAGMENTS,  /* 1008 */
+    CLOSE_WS_SLOW,       /* 1013: more than buffered_size waiting for it */
+    CLOSE_WS_HANDLER,    /* 1011: a handler failed */
+    CLOSE_WS_NO_ANSWER,  /* the peer did not answer our close frame */
+    CLOSE_WS_ABNORMAL,   /* 1006: gone without a close frame */
+    CLOSE_REASONS
+} close_reason_t;
+
+/* The reason as a few words, such as "headers not complete in time". */
+const char *close_reason_text(close_reason_t reason);
+
+typedef struct {
+    uint64_t requests; /* begun, upgrades included */
+    uint64_t errors;   /* told to the error listener */
+    uint64_t closed[CLOSE_REASONS];
+    size_t connections;       /* open now, WebSockets included */
+    size_t websockets;        /* open now */
+    size_t coroutines;        /* handlers running or waiting now */
+    size_t coroutines_pooled; /* stacks kept for the next ones */
+    size_t requests_active;   /* requests with memory of their own now */
+    size_t frame_contexts;    /* wslay contexts in use now */
+    size_t messages_active;   /* WebSocket messages held in memory now, whole or in part */
+    size_t read_buffers;      /* bytes that connections hold back, counted in buffers */
+    size_t write_buffers;     /* chunks of output that wait to be sent */
+    size_t timers;            /* deadlines and sleeps pending */
+} app_stats_t;
+
+/* A look at the counters. */
+void app_stats(const app_t *app, app_stats_t *stats);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

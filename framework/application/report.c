@@ -1,0 +1,99 @@
+/* What the app says of itself: errors, ends of connections, counters. */
+#include "application/application.h"
+#include "protocols/frame.h"
+#include "runtime/connection.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void app_fail_setup(struct app *app, const char *format, ...) {
+    char text[512];
+    va_list args;
+    if (app->setup_error || app->out_of_memory)
+        return;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    app->setup_error = strdup(text);
+    app->out_of_memory = !app->setup_error;
+}
+
+/* Koa's rule: what the client was told, and what was merely not found, is no news. */
+static void print_error(const struct context *context, const ctx_error_t *error) {
+    fprintf(stderr, "\n  Error: %s\n      at %s %s\n\n", error->message, context->ctx.method,
+            context->ctx.url);
+}
+
+void app_report_error(struct context_host *host, struct context *context,
+                      const ctx_error_t *error) {
+    struct app *app = (struct app *)host;
+    app->stats.errors++;
+    if (app->on_error)
+        app->on_error(&context->ctx, error);
+    else if (error->status != 404 && !error->expose && !app->options.silent)
+        print_error(context, error);
+}
+
+static const char *const reason_texts[CLOSE_REASONS] = {
+    [CLOSE_HEAD_TIMEOUT] = "headers not complete in time",
+    [CLOSE_REQUEST_TIMEOUT] = "request not complete in time",
+    [CLOSE_WRITE_TIMEOUT] = "the client took nothing of its answer",
+    [CLOSE_BAD_REQUEST] = "bad request",
+    [CLOSE_HEAD_TOO_LARGE] = "request line or headers too large",
+    [CLOSE_BODY_NOT_READ] = "too much of the body was not read",
+    [CLOSE_ABORTED] = "the client went away",
+    [CLOSE_HANDLER_FAILED] = "an error after the headers were sent",
+    [CLOSE_OVERLOAD] = "too many connections or handlers",
+    [CLOSE_NO_MEMORY] = "out of memory",
+    [CLOSE_READ_ERROR] = "reading failed",
+    [CLOSE_WRITE_ERROR] = "writing failed",
+    [CLOSE_DRAIN_TIMEOUT] = "not done when the server stopped",
+    [CLOSE_WS_PROTOCOL] = "a frame that the protocol does not allow (1002)",
+    [CLOSE_WS_UTF8] = "text that is not UTF-8 (1007)",
+    [CLOSE_WS_TOO_BIG] = "a message that is too big (1009)",
+    [CLOSE_WS_FRAGMENTS] = "too many fragments (1008)",
+    [CLOSE_WS_SLOW] = "too much waited to be sent (1013)",
+    [CLOSE_WS_HANDLER] = "a handler failed (1011)",
+    [CLOSE_WS_NO_ANSWER] = "the close frame was not answered",
+    [CLOSE_WS_ABNORMAL] = "gone without a close frame (1006)",
+};
+
+const char *close_reason_text(close_reason_t reason) {
+    return (unsigned)reason < CLOSE_REASONS ? reason_texts[reason] : "closed";
+}
+
+void app_report_close(struct app *app, const char *protocol, const struct connection *connection) {
+    if (connection->reason == CONNECTION_DONE)
+        return;
+    app->stats.closed[connection->reason]++;
+    if (strcmp(protocol, "ws") == 0 ? !app->trace_ws : !app->trace_http)
+        return;
+    fprintf(stderr, "%s: closed: %s%s%s\n", protocol, close_reason_text(connection->reason),
+            connection->error ? ": " : "", connection->error ? uv_strerror(connection->error) : "");
+}
+
+static bool names(const char *list, const char *name) {
+    return list && (header_has_token(list, name) || header_has_token(list, "*"));
+}
+
+void app_read_debug(struct app *app) {
+    const char *list = getenv("DEBUG");
+    app->trace_http = names(list, "http");
+    app->trace_ws = names(list, "ws");
+}
+
+void app_stats(const app_t *app, app_stats_t *stats) {
+    const struct loop *loop = &app->loop;
+    *stats = app->stats;
+    stats->connections = loop->counts.connections;
+    stats->websockets = app->host.socket_count;
+    stats->coroutines = loop->coroutines.live_count;
+    stats->coroutines_pooled = loop->coroutines.idle_count;
+    stats->requests_active = loop->counts.exchanges;
+    stats->frame_contexts = frame_contexts_in_use(app->host.codec);
+    stats->messages_active = loop->counts.messages;
+    stats->read_buffers = loop->counts.held_buffers;
+    stats->write_buffers = loop->counts.write_chunks;
+    stats->timers = loop->wheel.count;
+}

@@ -1,0 +1,70 @@
+/* The body of the request. */
+#include "context/context.h"
+
+#include <string.h>
+
+static int throw_read_error(struct context *context, int err) {
+    ctx_t *ctx = &context->ctx;
+    if (err == UV_EPROTO)
+        err = ctx_throw(ctx, 400, "the request body is incomplete or malformed");
+    else if (err == UV_ETIMEDOUT)
+        err = ctx_throw(ctx, 408, NULL);
+    else if (err == UV_ENOMEM)
+        context_no_memory(context);
+    context->read_error = err;
+    return err;
+}
+
+may_await ssize_t ctx_read(ctx_t *ctx, void *buffer, size_t size) {
+    struct context *context = context_of(ctx);
+    struct exchange *exchange = context->exchange;
+    if (context->read_error)
+        return context->read_error;
+    ssize_t n = exchange->ops->read(exchange, buffer, size);
+    return n < 0 ? throw_read_error(context, (int)n) : n;
+}
+
+/* Read to the end into `body`, which grows, but not beyond `limit`. */
+static int read_all(struct context *context, size_t limit) {
+    struct arena *arena = context->home.arena;
+    int64_t announced = context->exchange->content_length;
+    size_t capacity = announced >= 0 ? (size_t)announced + 1 : 4096, length = 0;
+    char *data = arena_alloc(arena, capacity);
+    for (;;) {
+        if (!data)
+            return throw_read_error(context, UV_ENOMEM);
+        ssize_t n = ctx_read(&context->ctx, data + length, capacity - length);
+        if (n < 0)
+            return (int)n;
+        if (n == 0)
+            break;
+        length += (size_t)n;
+        if (length > limit)
+            return context->read_error = ctx_throw(&context->ctx, 413, NULL);
+        if (length == capacity) {
+            data = arena_resize(arena, data, capacity, capacity * 2);
+            capacity *= 2;
+        }
+    }
+    data[length] = '\0'; /* there is room: a full buffer has been doubled */
+    context->request_body = (bytes_t){data, length};
+    context->request_body_read = true;
+    return 0;
+}
+
+may_await int ctx_read_body(ctx_t *ctx, bytes_t *body) {
+    struct context *context = context_of(ctx);
+    size_t limit = context->host->options->http.body_size;
+    int64_t announced = context->exchange->content_length;
+    int err = context->read_error;
+    *body = (bytes_t){"", 0};
+    if (!context->request_body_read && !err) {
+        if (announced > 0 && (uint64_t)announced > limit)
+            err = context->read_error = ctx_throw(ctx, 413, NULL);
+        else
+            err = read_all(context, limit);
+    }
+    if (!err)
+        *body = context->request_body;
+    return err;
+}

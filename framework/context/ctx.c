@@ -1,0 +1,93 @@
+/* A ctx comes, gives memory, and goes. */
+#include "context/context.h"
+
+#include <string.h>
+
+/* "/users/7?full=1#top" is path "/users/7" and query "full=1". An absolute URL (RFC 9112 3.2.2)
+ * loses its scheme and host. */
+static bool split_url(struct context *context, const char *url) {
+    struct arena *arena = context->home.arena;
+    const char *path = url;
+    if (*url != '/' && *url != '*') {
+        const char *authority = strstr(url, "://");
+        path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : url;
+    }
+    size_t length = strcspn(path, "?#");
+    const char *query = path[length] == '?' ? path + length + 1 : "";
+    size_t query_length = strcspn(query, "#");
+    context->ctx.path = length ? arena_copy(arena, path, length) : "/";
+    context->ctx.querystring = query_length ? arena_copy(arena, query, query_length) : "";
+    return context->ctx.path && context->ctx.querystring;
+}
+
+struct context *context_new(struct context_host *host, struct exchange *exchange) {
+    struct context *context = arena_zalloc(&exchange->arena, sizeof *context);
+    if (!context)
+        return NULL;
+    context->host = host;
+    context->exchange = exchange;
+    context->home.arena = &exchange->arena;
+    context->scope = &context->home;
+    context->file = -1;
+    context->ctx.app = host->app;
+    context->ctx.method = exchange->method;
+    context->ctx.url = exchange->url;
+    if (!split_url(context, exchange->url))
+        return NULL;
+    exchange->ctx = context;
+    return context;
+}
+
+int context_no_memory(struct context *context) {
+    context->no_memory = true;
+    return UV_ENOMEM;
+}
+
+/* --- Memory ----------------------------------------------------------------------------------- */
+
+void *ctx_alloc(ctx_t *ctx, size_t size) {
+    struct context *context = context_of(ctx);
+    void *block = arena_zalloc(context->scope->arena, size);
+    if (!block)
+        context_no_memory(context);
+    return block;
+}
+
+char *ctx_strdup(ctx_t *ctx, const char *string) {
+    struct context *context = context_of(ctx);
+    char *copy = string ? arena_copy(context->scope->arena, string, strlen(string)) : NULL;
+    if (!copy)
+        context_no_memory(context);
+    return copy;
+}
+
+char *ctx_printf(ctx_t *ctx, const char *format, ...) {
+    struct context *context = context_of(ctx);
+    va_list args;
+    va_start(args, format);
+    char *text = arena_vprintf(context->scope->arena, NULL, format, args);
+    va_end(args);
+    if (!text)
+        context_no_memory(context);
+    return text;
+}
+
+int ctx_defer(ctx_t *ctx, void (*fn)(void *arg), void *arg) {
+    struct context *context = context_of(ctx);
+    struct deferred *deferred = arena_alloc(context->scope->arena, sizeof *deferred);
+    if (!deferred) {
+        fn(arg);
+        return context_no_memory(context);
+    }
+    *deferred = (struct deferred){context->scope->deferred, fn, arg};
+    context->scope->deferred = deferred;
+    return 0;
+}
+
+void scope_end(struct scope *scope) {
+    while (scope->deferred) {
+        struct deferred *deferred = scope->deferred;
+        scope->deferred = deferred->next;
+        deferred->fn(deferred->arg);
+    }
+}

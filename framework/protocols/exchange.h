@@ -1,0 +1,95 @@
+/*
+ * An exchange: one request and its answer, whatever carries them. HTTP/1.1 makes them (http1.h);
+ * tests make their own. The layers above know a request by this struct, and answer it through
+ * `ops`.
+ *
+ * The exchange lies in its own arena, together with everything that belongs to the request.
+ */
+#ifndef ACACIA_EXCHANGE_H
+#define ACACIA_EXCHANGE_H
+
+#include "runtime/arena.h"
+#include "runtime/loop.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct exchange;
+struct connection;
+
+/* NUL-terminated, and with their lengths. */
+struct header {
+    const char *name;
+    const char *value;
+    uint32_t name_length;
+    uint32_t value_length;
+};
+
+struct headers {
+    struct header *list;
+    uint32_t count, capacity;
+};
+
+/* How the body of a response is delimited. */
+enum body_kind {
+    BODY_NONE,   /* the head is all there is: HEAD, 204, 304 */
+    BODY_LENGTH, /* `length` bytes */
+    BODY_STREAM  /* until the end: chunked, or until the connection closes for HTTP/1.0 */
+};
+
+struct response_head {
+    int status;
+    const char *message; /* the reason phrase */
+    const struct headers *headers;
+    enum body_kind kind;
+    uint64_t length;
+    bool bare; /* no field is added: no Date, no Connection */
+};
+
+/* Functions that may await are called from a coroutine. Errors: UV_ECANCELED when the client is
+ * gone, UV_ENOMEM, and what is said below. */
+struct exchange_ops {
+    /* The next piece of the request's body; 0 at its end; UV_EPROTO when it breaks off or is no
+     * valid encoding; UV_ETIMEDOUT past the request deadline. May await. */
+    ssize_t (*read)(struct exchange *exchange, void *buffer, size_t size);
+    /* Once, before any `write`. */
+    int (*head)(struct exchange *exchange, const struct response_head *head);
+    /* A piece of the body: copied, or gone, on return. Awaits while the client is slow. */
+    int (*write)(struct exchange *exchange, const void *data, size_t length);
+    /* The response is complete; or, if `failed`, it never will be, and the client must see that.
+     * The exchange is gone. */
+    void (*end)(struct exchange *exchange, bool failed);
+    /* The connection is no longer HTTP's: it belongs to the caller, who must own it at once, and to
+     * whom *early, *early_length bytes have come already (they lie in the arena). The exchange's
+     * arena is the caller's to release. */
+    struct connection *(*take_over)(struct exchange *exchange, char **early, size_t *early_length);
+    /* The peer's address, "" if it has none. */
+    void (*peer)(struct exchange *exchange, char *text, size_t size);
+};
+
+struct exchange {
+    const struct exchange_ops *ops;
+    struct loop *loop;
+    struct arena arena;
+    const char *method;
+    const char *url;
+    struct headers headers;
+    int64_t content_length; /* of the request as announced; -1: chunked; 0: no body */
+    bool upgrade;           /* the client asks for another protocol on this connection */
+    bool aborted;           /* the client is gone: nothing can be read or written any more */
+    bool peer_closed;       /* it has closed its side; most that do don't wait for an answer */
+    void *ctx;              /* the layer above's own */
+};
+
+/* The value of the first header of that name in any case, or NULL. */
+const char *headers_get(const struct headers *headers, const char *name);
+
+/* Add one; the strings are not copied. 0 or UV_ENOMEM. */
+int headers_add(struct headers *headers, struct arena *arena, const char *name, size_t name_length,
+                const char *value, size_t value_length);
+
+/* Is `token` one of the comma-separated tokens of `value`? In any case (RFC 9110 5.6.1). */
+bool header_has_token(const char *value, const char *token);
+
+#endif

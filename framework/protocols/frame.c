@@ -1,0 +1,154 @@
+#include "protocols/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uv.h>
+#include <wslay/wslay.h>
+
+#define SKIPPED 65536 /* a longer payload costs a new context instead */
+
+struct frame_codec {
+    wslay_frame_context_ptr wslay; /* between two frames, outside of our functions */
+    const uint8_t *in;             /* the header that wslay is to read */
+    size_t in_length;
+    uint64_t in_payload; /* bytes of payload that it is told have come */
+    uint8_t *out;        /* where it is to write one; NULL once it has */
+    size_t out_length;
+    bool in_use;
+};
+
+/* wslay asks for bytes. It gets the header; of the payload it is only told that it came: it looks
+ * at unmasked payload no closer than to count it. */
+static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
+    struct frame_codec *codec = user;
+    size_t n = codec->in_length;
+    if (n == 0) {
+        n = codec->in_payload < length ? (size_t)codec->in_payload : length;
+        codec->in_payload -= n;
+        return n ? (ssize_t)n : -1;
+    }
+    memcpy(buffer, codec->in, n);
+    codec->in_length = 0;
+    return (ssize_t)n;
+}
+
+/* wslay sends the header first, then the payload. */
+static ssize_t take(const uint8_t *data, size_t length, int flags, void *user) {
+    struct frame_codec *codec = user;
+    if (codec->out && length <= FRAME_HEADER_MAX) {
+        memcpy(codec->out, data, length);
+        codec->out_length = length;
+        codec->out = NULL;
+    }
+    return (ssize_t)length;
+}
+
+static void drop_context(struct frame_codec *codec) {
+    if (codec->wslay)
+        wslay_frame_context_free(codec->wslay);
+    codec->wslay = NULL;
+}
+
+/* A context that is between two frames. */
+static bool have_context(struct frame_codec *codec) {
+    const struct wslay_frame_callbacks callbacks = {.recv_callback = give, .send_callback = take};
+    if (codec->wslay)
+        return true;
+    return wslay_frame_context_init(&codec->wslay, &callbacks, codec) == 0;
+}
+
+struct frame_codec *frame_codec_new(void) {
+    struct frame_codec *codec = calloc(1, sizeof *codec);
+    if (codec && !have_context(codec)) {
+        free(codec);
+        return NULL;
+    }
+    return codec;
+}
+
+void frame_codec_free(struct frame_codec *codec) {
+    if (!codec)
+        return;
+    drop_context(codec);
+    free(codec);
+}
+
+/* Let wslay read a header, and take it past the payload. A first byte of that, if there is one,
+ * makes it tell what it has read. False if it is no header. */
+static bool read_frame(struct frame_codec *codec, const uint8_t *header, size_t size,
+                       struct wslay_frame_iocb *iocb) {
+    codec->in = header;
+    codec->in_length = size;
+    codec->in_payload = 1;
+    ssize_t got = wslay_frame_recv(codec->wslay, iocb);
+    if (got < 0)
+        return false;
+    uint64_t left = iocb->payload_length - (uint64_t)got;
+    codec->in_payload = left;
+    for (struct wslay_frame_iocb rest; left > 0 && left <= SKIPPED; left -= (uint64_t)got)
+        if ((got = wslay_frame_recv(codec->wslay, &rest)) <= 0)
+            return false;
+    if (left > 0)
+        drop_context(codec); /* quicker than to count to a billion */
+    return true;
+}
+
+int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
+                      struct frame *frame) {
+    static const uint8_t extra[] = {[126] = 2, [127] = 8};
+    struct wslay_frame_iocb iocb;
+    uint8_t header[FRAME_HEADER_MAX];
+    if (n < 2)
+        return 0;
+    uint8_t short_length = data[1] & 0x7f;
+    size_t size = 2 + (size_t)(short_length < 126 ? 0 : extra[short_length]);
+    frame->masked = data[1] & 0x80;
+    if (n < size + (frame->masked ? 4 : 0))
+        return 0;
+    if (!have_context(codec))
+        return UV_ENOMEM;
+    memcpy(header, data, size);
+    header[1] &= 0x7f; /* the mask is our affair */
+    codec->in_use = true;
+    bool ok = read_frame(codec, header, size, &iocb);
+    codec->in_use = false;
+    if (!ok) {
+        drop_context(codec); /* it is in the middle of something */
+        return UV_EPROTO;
+    }
+    frame->length = iocb.payload_length;
+    frame->opcode = iocb.opcode;
+    frame->rsv = iocb.rsv;
+    frame->fin = iocb.fin;
+    if (!frame->masked)
+        return (int)size;
+    memcpy(frame->key, data + size, 4);
+    return (int)size + 4;
+}
+
+int frame_write_header(struct frame_codec *codec, uint8_t header[FRAME_HEADER_MAX],
+                       const struct frame *frame) {
+    static const uint8_t nothing;
+    struct wslay_frame_iocb iocb = {
+        .fin = frame->fin,
+        .rsv = frame->rsv,
+        .opcode = frame->opcode,
+        .payload_length = frame->length,
+        .data = &nothing,
+        .data_length = (size_t)frame->length,
+    };
+    if (!have_context(codec))
+        return UV_ENOMEM;
+    codec->out = header;
+    codec->out_length = 0;
+    codec->in_use = true;
+    ssize_t sent = wslay_frame_send(codec->wslay, &iocb);
+    codec->in_use = false;
+    if (sent < 0 || codec->out)
+        return UV_EINVAL;
+    return (int)codec->out_length;
+}
+
+size_t frame_contexts_in_use(const struct frame_codec *codec) {
+    return codec->in_use;
+}

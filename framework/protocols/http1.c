@@ -1,0 +1,544 @@
+#include "protocols/http1.h"
+
+#include "protocols/http1_head.h"
+#include "protocols/http1_parser.h"
+#include "runtime/input.h"
+#include "runtime/wait.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+struct http1 {
+    struct connection *connection; /* NULL once it is closed, or taken over */
+    const http_options_t *options;
+    const struct http1_events *events;
+    void *owner;
+    struct request *request; /* the one that is read or answered, or NULL */
+    struct input input;      /* not looked at yet */
+    struct task go_on;
+    bool going_on : 1;      /* go_on is on the stack */
+    bool shutting_down : 1; /* no further request */
+    bool peer_closed : 1;
+};
+
+struct request {
+    struct exchange exchange; /* first */
+    struct http1 *h;
+    struct http1_parser *parser;
+    uint64_t began;
+    struct wait reader, writer;
+    char *want; /* where `reader` wants its bytes, and how many at most */
+    size_t room;
+    uint64_t body_dropped;
+    uint64_t body_left; /* of the response, if its length was announced */
+    bool dispatched : 1;
+    bool complete : 1;  /* all of the request has been read */
+    bool broken : 1;    /* the rest of the body will never make sense */
+    bool timed_out : 1; /* … or comes too late */
+    bool wants_continue : 1;
+    bool ended : 1; /* the response is complete; the rest of the body is being skipped */
+    bool keep_alive : 1;
+    bool chunked : 1;
+    bool counted : 1; /* the body of the response has a length */
+};
+
+static void release_request(struct http1 *h);
+static bool go_on(struct http1 *h);
+
+/* --- Input that waits ------------------------------------------------------------------------- */
+
+static void use_input(struct http1 *h, size_t n) {
+    input_use(&h->input, h->connection->loop, n);
+}
+
+static void drop_input(struct http1 *h) {
+    input_drop(&h->input, h->connection->loop);
+}
+
+/* The socket is read while there is room for what comes. */
+static void control_flow(struct http1 *h) {
+    struct connection *c = h->connection;
+    struct request *r = h->request;
+    size_t limit = h->options->read_ahead;
+    bool busy = r && r->dispatched && !r->ended && !wait_pending(&r->reader);
+    if (h->peer_closed)
+        return;
+    c->read_limit = busy ? (limit > h->input.length ? limit - h->input.length : 1) : 0;
+    if (busy && h->input.length >= limit)
+        connection_read_stop(c);
+    else
+        connection_read_start(c);
+}
+
+/* --- Reading a request ------------------------------------------------------------------------ */
+
+static const struct exchange_ops http1_ops;
+
+static bool begin_request(struct http1 *h) {
+    struct loop *loop = h->connection->loop;
+    struct arena arena;
+    arena_init(&arena, &loop->arenas);
+    struct request *r = arena_zalloc(&arena, sizeof *r);
+    if (!r)
+        return false;
+    r->exchange.arena = arena;
+    r->exchange.ops = &http1_ops;
+    r->exchange.loop = loop;
+    r->h = h;
+    r->began = loop_now(loop);
+    r->parser = http1_parser_new(
+        &r->exchange, &(struct http1_limits){h->options->head_size, h->options->header_count});
+    if (!r->parser) {
+        arena_release(&r->exchange.arena);
+        return false;
+    }
+    h->request = r;
+    loop->counts.exchanges++;
+    connection_set_deadline(h->connection, h->options->head_timeout);
+    return true;
+}
+
+static void free_request(struct request *r) {
+    r->exchange.loop->counts.exchanges--;
+    arena_release(&r->exchange.arena);
+}
+
+/* Answer what can't be understood, and hear no more of it. */
+static void refuse(struct http1 *h, int status, close_reason_t reason) {
+    struct connection *c = h->connection;
+    if (status)
+        http1_write_bare(c, status);
+    connection_blame(c, reason);
+    drop_input(h);
+    connection_finish(c, status != 0);
+}
+
+static close_reason_t reason_of(int status) {
+    if (status == 500)
+        return CLOSE_NO_MEMORY;
+    return status == 431 || status == 414 ? CLOSE_HEAD_TOO_LARGE : CLOSE_BAD_REQUEST;
+}
+
+static bool expectation_is_known(struct request *r) {
+    const char *expect = headers_get(&r->exchange.headers, "Expect");
+    if (!expect || http1_parser_is_1_0(r->parser))
+        return true;
+    r->wants_continue = strcasecmp(expect, "100-continue") == 0 && !r->complete;
+    return r->wants_continue || strcasecmp(expect, "100-continue") == 0;
+}
+
+static void set_request_deadline(struct http1 *h) {
+    struct request *r = h->request;
+    uint64_t elapsed = loop_now(h->connection->loop) - r->began;
+    uint64_t limit = h->options->request_timeout;
+    if (r->complete)
+        connection_set_deadline(h->connection, 0);
+    else
+        connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
+}
+
+static void dispatch(struct http1 *h) {
+    struct request *r = h->request;
+    r->keep_alive = http1_parser_keep_alive(r->parser);
+    r->exchange.peer_closed = h->peer_closed;
+    set_request_deadline(h);
+    if (!expectation_is_known(r)) {
+        refuse(h, 417, CLOSE_BAD_REQUEST);
+        return;
+    }
+    r->dispatched = true;
+    h->events->request(h->owner, &r->exchange);
+}
+
+/* One step through the head. */
+static void feed_head(struct http1 *h) {
+    struct request *r = h->request;
+    size_t used;
+    enum parse_result result = http1_parser_feed(r->parser, h->input.at, h->input.length, &used);
+    if (result == PARSE_ERROR) {
+        int status = http1_parser_status(r->parser);
+        refuse(h, status, reason_of(status));
+        return;
+    }
+    use_input(h, used);
+    r->complete = result == PARSE_DONE;
+    if (result != PARSE_MORE)
+        dispatch(h);
+}
+
+/* One step through the body, at most `n` bytes, into the sink. */
+static void feed_body(struct request *r, size_t n) {
+    struct http1 *h = r->h;
+    size_t used;
+    if (n > h->input.length)
+        n = h->input.length;
+    enum parse_result result = http1_parser_feed(r->parser, h->input.at, n, &used);
+    use_input(h, used);
+    if (result == PARSE_ERROR)
+        r->broken = true;
+    if (result == PARSE_DONE) {
+        r->complete = true;
+        set_request_deadline(h);
+    }
+}
+
+/* The reader's bytes. False if there are none yet. */
+static bool take(struct request *r, ssize_t *result) {
+    struct http1 *h = r->h;
+    http1_parser_sink(r->parser, r->want);
+    while (h->connection && h->input.length > 0 && !r->complete && !r->broken &&
+           http1_parser_sunk(r->parser) < r->room)
+        feed_body(r, r->room - http1_parser_sunk(r->parser));
+    if (h->peer_closed && h->input.length == 0 && !r->complete)
+        r->broken = true; /* it breaks off */
+    *result = (ssize_t)http1_parser_sunk(r->parser);
+    if (*result > 0 || r->complete)
+        return true;
+    *result = r->exchange.aborted ? UV_ECANCELED : r->timed_out ? UV_ETIMEDOUT : UV_EPROTO;
+    return r->exchange.aborted || r->timed_out || r->broken;
+}
+
+/* Skip what no handler has read, so that the connection can be used again. */
+static void skip_body(struct http1 *h) {
+    struct request *r = h->request;
+    http1_parser_sink(r->parser, NULL);
+    feed_body(r, h->input.length);
+    r->body_dropped += http1_parser_sunk(r->parser);
+    if (r->complete) {
+        release_request(h);
+    } else if (r->broken || r->body_dropped > h->options->drain_size) {
+        connection_blame(h->connection, r->broken ? CLOSE_BAD_REQUEST : CLOSE_BODY_NOT_READ);
+        drop_input(h);
+        connection_finish(h->connection, true);
+    }
+}
+
+/* Do something with the input. False if nothing can be done before the handler goes on. */
+static bool step(struct http1 *h) {
+    struct request *r = h->request;
+    ssize_t n;
+    if (!r && !begin_request(h)) {
+        connection_close(h->connection, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return false;
+    }
+    r = h->request;
+    if (!r->dispatched) {
+        feed_head(h);
+    } else if (r->ended) {
+        skip_body(h);
+    } else if (wait_pending(&r->reader) && take(r, &n)) {
+        wait_done(&r->reader, (int)n);
+    } else {
+        return false;
+    }
+    return true;
+}
+
+/* Go through the input. False if the connection is no longer ours: h is gone. */
+static bool go_on(struct http1 *h) {
+    h->going_on = true;
+    while (h->connection && h->input.length > 0 && connection_is_open(h->connection) && step(h))
+        ;
+    h->going_on = false;
+    if (!h->connection) {
+        free(h);
+        return false;
+    }
+    return true;
+}
+
+static void go_on_later(struct task *task) {
+    struct http1 *h = (struct http1 *)((char *)task - offsetof(struct http1, go_on));
+    if (go_on(h))
+        control_flow(h);
+}
+
+/* --- The connection's events ------------------------------------------------------------------ */
+
+static void on_data(struct connection *c, char *data, size_t n) {
+    struct http1 *h = c->owner;
+    if (!input_add(&h->input, c->loop, data, n)) {
+        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return;
+    }
+    if (!go_on(h))
+        return;
+    if (!connection_is_open(c))
+        drop_input(h); /* nobody will ask for it, and the buffer is not ours */
+    else if (!input_keep(&h->input, c->loop))
+        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+    else
+        control_flow(h);
+}
+
+static void on_end(struct connection *c) {
+    struct http1 *h = c->owner;
+    struct request *r = h->request;
+    ssize_t n;
+    h->peer_closed = true;
+    if (!r) {
+        connection_finish(c, false);
+    } else if (!r->dispatched) {
+        refuse(h, 400, CLOSE_ABORTED);
+    } else {
+        r->exchange.peer_closed = true;
+        r->keep_alive = false;
+        if (r->ended)
+            connection_finish(c, false);
+        else if (wait_pending(&r->reader) && take(r, &n))
+            wait_done(&r->reader, (int)n);
+    }
+}
+
+static void on_timeout(struct connection *c) {
+    struct http1 *h = c->owner;
+    struct request *r = h->request;
+    if (!r) {
+        connection_finish(c, false);
+    } else if (!r->dispatched) {
+        refuse(h, 408, CLOSE_HEAD_TIMEOUT);
+    } else if (r->ended) {
+        connection_close(c, CLOSE_REQUEST_TIMEOUT, UV_ETIMEDOUT);
+    } else {
+        r->timed_out = true;
+        r->keep_alive = false;
+        connection_blame(c, CLOSE_REQUEST_TIMEOUT);
+        if (wait_pending(&r->reader))
+            wait_done(&r->reader, UV_ETIMEDOUT);
+    }
+}
+
+static void on_drained(struct connection *c) {
+    struct http1 *h = c->owner;
+    if (h->request && wait_pending(&h->request->writer))
+        wait_done(&h->request->writer, 0);
+}
+
+static void on_shut_down(struct connection *c) {
+    struct http1 *h = c->owner;
+    h->shutting_down = true;
+    if (!h->request)
+        connection_finish(c, false);
+}
+
+/* The handler that is at work, if any, hears of it and comes to its end; h waits for that. */
+static void on_closed(struct connection *c) {
+    struct http1 *h = c->owner;
+    struct request *r = h->request;
+    if (r && r->dispatched && !r->ended &&
+        (c->reason == CLOSE_READ_ERROR || c->reason == CLOSE_WRITE_ERROR))
+        c->reason = CLOSE_ABORTED;
+    h->events->closed(h->owner, c);
+    drop_input(h);
+    h->connection = NULL;
+    if (r && r->dispatched && !r->ended) {
+        r->exchange.aborted = true;
+        if (wait_pending(&r->reader))
+            wait_done(&r->reader, UV_ECANCELED);
+        if (wait_pending(&r->writer))
+            wait_done(&r->writer, UV_ECANCELED);
+        return;
+    }
+    if (r)
+        free_request(r);
+    h->request = NULL;
+    if (!h->go_on.queued)
+        free(h);
+}
+
+static const struct connection_events http1_connection_events = {
+    .data = on_data,
+    .end = on_end,
+    .timeout = on_timeout,
+    .drained = on_drained,
+    .shut_down = on_shut_down,
+    .closed = on_closed,
+};
+
+/* --- What the layers above do with a request -------------------------------------------------- */
+
+static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) {
+    struct request *r = (struct request *)exchange;
+    struct http1 *h = r->h;
+    ssize_t n;
+    if (size == 0)
+        return 0;
+    if (r->wants_continue && !r->complete && !exchange->aborted) {
+        static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
+        r->wants_continue = false;
+        connection_write(h->connection, go_ahead, sizeof go_ahead - 1);
+        connection_flush(h->connection);
+    }
+    r->want = buffer;
+    r->room = size > INT32_MAX ? INT32_MAX : size;
+    if (take(r, &n)) {
+        if (h->connection && !h->going_on)
+            control_flow(h);
+        return n;
+    }
+    if (!connection_is_open(h->connection))
+        return UV_ECANCELED;
+    h->connection->read_limit = 0;
+    connection_read_start(h->connection);
+    return wait_for(&r->reader);
+}
+
+/* Can the connection serve another request after this one? To be known when the head is written. */
+static void settle_keep_alive(struct request *r, const struct response_head *head) {
+    struct http1 *h = r->h;
+    const char *connection = headers_get(head->headers, "Connection");
+    bool body_is_too_long = !r->complete && r->exchange.content_length > 0 &&
+                            (uint64_t)r->exchange.content_length > h->options->drain_size;
+    if (h->shutting_down || r->broken || r->wants_continue || body_is_too_long ||
+        (connection && header_has_token(connection, "close")) ||
+        (head->kind == BODY_STREAM && http1_parser_is_1_0(r->parser)))
+        r->keep_alive = false;
+}
+
+static int http1_send_head(struct exchange *exchange, const struct response_head *head) {
+    struct request *r = (struct request *)exchange;
+    bool chunked;
+    if (exchange->aborted)
+        return UV_ECANCELED;
+    settle_keep_alive(r, head);
+    struct http1_framing framing = {
+        .keep_alive = r->keep_alive,
+        .http_1_0 = http1_parser_is_1_0(r->parser),
+        .keep_alive_seconds = (unsigned)(r->h->options->keep_alive_timeout / 1000),
+    };
+    int err = http1_write_head(r->h->connection, head, &framing, &chunked);
+    r->chunked = chunked;
+    r->counted = head->kind != BODY_STREAM;
+    r->body_left = head->kind == BODY_LENGTH ? head->length : 0;
+    return err == UV_EPIPE ? UV_ECANCELED : err;
+}
+
+static int write_chunk(struct connection *c, const void *data, size_t length) {
+    char line[24];
+    int n = snprintf(line, sizeof line, "%zx\r\n", length);
+    int err = connection_write(c, line, (size_t)n);
+    if (!err)
+        err = connection_write(c, data, length);
+    return err ? err : connection_write(c, "\r\n", 2);
+}
+
+static int http1_write(struct exchange *exchange, const void *data, size_t length) {
+    struct request *r = (struct request *)exchange;
+    struct connection *c = r->h->connection;
+    if (exchange->aborted)
+        return UV_ECANCELED;
+    if (r->counted && length > r->body_left)
+        return UV_EPIPE;
+    if (length == 0)
+        return 0;
+    r->body_left -= r->counted ? length : 0;
+    int err = r->chunked ? write_chunk(c, data, length) : connection_write(c, data, length);
+    if (err)
+        return err == UV_EPIPE ? UV_ECANCELED : err;
+    if (c->pending > c->high_water)
+        connection_flush(c);
+    if (c->pending > c->high_water && coroutine_self())
+        err = wait_for(&r->writer);
+    return err;
+}
+
+/* Back to silence, or to what the client has sent ahead. */
+static void release_request(struct http1 *h) {
+    free_request(h->request);
+    h->request = NULL;
+    connection_set_deadline(h->connection, h->options->keep_alive_timeout);
+    if (h->shutting_down)
+        connection_finish(h->connection, false);
+    else if (!h->going_on)
+        loop_post(h->connection->loop, &h->go_on);
+}
+
+static void http1_end(struct exchange *exchange, bool failed) {
+    struct request *r = (struct request *)exchange;
+    struct http1 *h = r->h;
+    struct connection *c = h->connection;
+    r->ended = true;
+    if (!c) { /* closed meanwhile */
+        free_request(r);
+        free(h);
+        return;
+    }
+    if (failed || (r->counted && r->body_left > 0)) {
+        connection_close(c, CLOSE_HANDLER_FAILED, 0);
+        return;
+    }
+    if (r->chunked)
+        connection_write(c, "0\r\n\r\n", 5);
+    if (!r->keep_alive)
+        connection_finish(c, !r->complete || h->input.length > 0);
+    else if (r->complete)
+        release_request(h);
+    else if (!h->going_on)
+        loop_post(c->loop, &h->go_on);
+}
+
+static struct connection *http1_take_over(struct exchange *exchange, char **early,
+                                          size_t *early_length) {
+    struct request *r = (struct request *)exchange;
+    struct http1 *h = r->h;
+    struct connection *c = h->connection;
+    if (!c || !connection_is_open(c))
+        return NULL;
+    *early = arena_copy(&exchange->arena, h->input.at, h->input.length);
+    *early_length = h->input.length;
+    if (!*early)
+        return NULL;
+    drop_input(h);
+    connection_set_deadline(c, 0);
+    c->read_limit = 0;
+    exchange->loop->counts.exchanges--;
+    h->connection = NULL;
+    h->request = NULL;
+    if (!h->going_on)
+        free(h);
+    return c;
+}
+
+static void http1_peer(struct exchange *exchange, char *text, size_t size) {
+    struct request *r = (struct request *)exchange;
+    text[0] = '\0';
+    if (r->h->connection)
+        connection_peer(r->h->connection, text, size);
+}
+
+static const struct exchange_ops http1_ops = {
+    .read = http1_read,
+    .head = http1_send_head,
+    .write = http1_write,
+    .end = http1_end,
+    .take_over = http1_take_over,
+    .peer = http1_peer,
+};
+
+/* --- The interface ---------------------------------------------------------------------------- */
+
+int http1_start(struct connection *c, const http_options_t *options,
+                const struct http1_events *events, void *owner) {
+    struct http1 *h = calloc(1, sizeof *h);
+    if (!h)
+        return UV_ENOMEM;
+    h->connection = c;
+    h->options = options;
+    h->events = events;
+    h->owner = owner;
+    h->go_on.run = go_on_later;
+    c->high_water = options->high_water;
+    c->write_timeout = options->write_timeout;
+    connection_own(c, &http1_connection_events, h);
+    connection_set_deadline(c, options->head_timeout);
+    connection_read_start(c);
+    return 0;
+}
+
+void http1_refuse(struct exchange *exchange, int status, close_reason_t reason) {
+    struct request *r = (struct request *)exchange;
+    r->ended = true;
+    refuse(r->h, status, reason);
+}

@@ -1,0 +1,438 @@
+#include "runtime/connection.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define POOLED_CHUNKS 256
+#define WRITE_BUFFERS 32     /* in one writev */
+#define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
+#define LINGER_TIME 1000     /* milliseconds for the peer to read our last words and close */
+
+/* --- Chunks of output ------------------------------------------------------------------------- */
+
+struct chunk {
+    struct chunk *next;
+    size_t start, end, size; /* sent up to start, filled up to end, of size */
+    char data[];
+};
+
+static struct chunk *chunk_new(struct loop *loop, size_t room) {
+    struct chunk *chunk = loop->chunks;
+    size_t ordinary = CHUNK_SIZE - sizeof *chunk;
+    if (room <= ordinary && chunk) {
+        loop->chunks = chunk->next;
+        loop->chunk_count--;
+    } else {
+        size_t size = room > ordinary ? room : ordinary;
+        chunk = malloc(sizeof *chunk + size);
+        if (!chunk)
+            return NULL;
+        chunk->size = size;
+    }
+    chunk->next = NULL;
+    chunk->start = chunk->end = 0;
+    loop->counts.write_chunks++;
+    return chunk;
+}
+
+static void chunk_free(struct loop *loop, struct chunk *chunk) {
+    loop->counts.write_chunks--;
+    if (chunk->size == CHUNK_SIZE - sizeof *chunk && loop->chunk_count < POOLED_CHUNKS) {
+        chunk->next = loop->chunks;
+        loop->chunks = chunk;
+        loop->chunk_count++;
+    } else {
+        free(chunk);
+    }
+}
+
+static void chunks_free(struct loop *loop, struct chunk *chunk) {
+    while (chunk) {
+        struct chunk *next = chunk->next;
+        chunk_free(loop, chunk);
+        chunk = next;
+    }
+}
+
+void connection_free_chunks(struct loop *loop) {
+    while (loop->chunks) {
+        struct chunk *next = loop->chunks->next;
+        free(loop->chunks);
+        loop->chunks = next;
+    }
+    loop->chunk_count = 0;
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
+static void on_timer(struct timer *timer);
+
+struct connection *connection_new(struct loop *loop) {
+    struct connection *c = calloc(1, sizeof *c);
+    if (!c)
+        return NULL;
+    c->loop = loop;
+    c->timer.fn = on_timer;
+    c->high_water = SIZE_MAX;
+    c->reason = CONNECTION_DONE;
+    c->uv.handle.data = c;
+    c->next = loop->connections;
+    c->link = &loop->connections;
+    if (c->next)
+        c->next->link = &c->next;
+    loop->connections = c;
+    loop->counts.connections++;
+    return c;
+}
+
+void connection_discard(struct connection *c) {
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    c->loop->counts.connections--;
+    free(c);
+}
+
+void connection_own(struct connection *c, const struct connection_events *events, void *owner) {
+    c->events = events;
+    c->owner = owner;
+}
+
+static void drop_output(struct connection *c) {
+    chunks_free(c->loop, c->out);
+    c->out = c->out_last = NULL;
+}
+
+static void forget_dirty(struct connection *c) {
+    if (!c->dirty)
+        return;
+    *c->dirty_link = c->next_dirty;
+    if (c->next_dirty)
+        c->next_dirty->dirty_link = c->dirty_link;
+    c->dirty = false;
+}
+
+static void on_closed(uv_handle_t *handle) {
+    struct connection *c = handle->data;
+    forget_dirty(c);
+    drop_output(c);
+    chunks_free(c->loop, c->in_flight);
+    c->events->closed(c);
+    connection_discard(c);
+}
+
+void connection_blame(struct connection *c, close_reason_t reason) {
+    if (c->reason == CONNECTION_DONE)
+        c->reason = reason;
+}
+
+void connection_close(struct connection *c, close_reason_t reason, int error) {
+    if (c->closing)
+        return;
+    c->closing = true;
+    connection_blame(c, reason);
+    c->error = error;
+    c->reading = false;
+    loop_timer_stop(c->loop, &c->timer);
+    uv_close(&c->uv.handle, on_closed);
+}
+
+/* --- Deadlines -------------------------------------------------------------------------------- */
+
+static uint64_t earliest(uint64_t a, uint64_t b) {
+    return !a || (b && b < a) ? b : a;
+}
+
+/* A deadline that moves away leaves the timer alone: it fires early, and is set again. */
+static void arm_timer(struct connection *c) {
+    uint64_t at = earliest(c->deadline, c->write_deadline), now = loop_now(c->loop);
+    if (!at || c->closing || (timer_pending(&c->timer) && c->timer.expires <= at))
+        return;
+    loop_timer_start(c->loop, &c->timer, at > now ? at - now : 0);
+}
+
+/* Has the peer taken anything since the last look? Then it has as long again. */
+static bool write_moves(struct connection *c) {
+    size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
+    if (left >= c->write_left)
+        return false;
+    c->write_left = left;
+    c->write_deadline = loop_now(c->loop) + c->write_timeout;
+    return true;
+}
+
+static void on_timer(struct timer *timer) {
+    struct connection *c =
+        (struct connection *)((char *)timer - offsetof(struct connection, timer));
+    uint64_t now = loop_now(c->loop);
+    if (c->write_deadline && c->write_deadline <= now && !write_moves(c)) {
+        connection_close(c, CLOSE_WRITE_TIMEOUT, UV_ETIMEDOUT);
+    } else if (c->deadline && c->deadline <= now) {
+        c->deadline = 0;
+        if (c->lingering || c->close_when_sent)
+            connection_close(c, CONNECTION_DONE, 0);
+        else
+            c->events->timeout(c);
+    }
+    arm_timer(c);
+}
+
+void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
+    c->deadline = milliseconds ? loop_now(c->loop) + milliseconds : 0;
+    arm_timer(c);
+}
+
+/* --- Reading ---------------------------------------------------------------------------------- */
+
+static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    struct connection *c = handle->data;
+    size_t size =
+        c->read_limit && c->read_limit < LOOP_READ_BUFFER ? c->read_limit : LOOP_READ_BUFFER;
+    *buf = uv_buf_init(c->loop->read_buffer, (unsigned)size);
+}
+
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+    struct connection *c = stream->data;
+    if (n == 0)
+        return;
+    if (c->lingering || c->close_when_sent) {
+        if (n < 0)
+            connection_close(c, CONNECTION_DONE, 0);
+        return; /* dropped unread */
+    }
+    if (n == UV_EOF) {
+        connection_read_stop(c);
+        c->events->end(c);
+    } else if (n < 0) {
+        connection_close(c, CLOSE_READ_ERROR, (int)n);
+    } else {
+        c->delivering = true;
+        c->events->data(c, buf->base, (size_t)n);
+        c->delivering = false;
+    }
+    if (c->dirty)
+        connection_flush(c);
+}
+
+void connection_read_start(struct connection *c) {
+    if (c->reading || c->closing)
+        return;
+    c->reading = uv_read_start(&c->uv.stream, give_buffer, on_read) == 0;
+}
+
+void connection_read_stop(struct connection *c) {
+    if (!c->reading)
+        return;
+    c->reading = false;
+    uv_read_stop(&c->uv.stream);
+}
+
+/* --- Writing ---------------------------------------------------------------------------------- */
+
+static void mark_dirty(struct connection *c) {
+    if (c->dirty)
+        return;
+    c->dirty = true;
+    c->next_dirty = c->loop->dirty;
+    c->dirty_link = &c->loop->dirty;
+    if (c->next_dirty)
+        c->next_dirty->dirty_link = &c->next_dirty;
+    c->loop->dirty = c;
+}
+
+char *connection_reserve(struct connection *c, size_t n) {
+    struct chunk *last = c->out_last;
+    if (!connection_is_open(c))
+        return NULL;
+    if (last && last->size - last->end >= n)
+        return last->data + last->end;
+    struct chunk *chunk = chunk_new(c->loop, n);
+    if (!chunk) {
+        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return NULL;
+    }
+    if (last)
+        last->next = chunk;
+    else
+        c->out = chunk;
+    c->out_last = chunk;
+    return chunk->data;
+}
+
+void connection_commit(struct connection *c, size_t n) {
+    c->out_last->end += n;
+    c->pending += n;
+    mark_dirty(c);
+}
+
+/* Everything that waits, and `data` behind it, in one system call. Returns how much of `data` went.
+ */
+static size_t try_with(struct connection *c, const char *data, size_t n);
+
+int connection_write(struct connection *c, const void *data, size_t n) {
+    if (!connection_is_open(c))
+        return UV_EPIPE;
+    if (n >= BIG_WRITE && !c->in_flight) {
+        size_t gone = try_with(c, data, n);
+        if (c->closing)
+            return UV_EPIPE;
+        data = (const char *)data + gone;
+        n -= gone;
+    }
+    if (n == 0)
+        return 0;
+    char *room = connection_reserve(c, n);
+    if (!room)
+        return c->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
+    memcpy(room, data, n);
+    connection_commit(c, n);
+    return 0;
+}
+
+static unsigned gather(struct chunk *chunk, uv_buf_t *bufs, unsigned limit) {
+    unsigned n = 0;
+    for (; chunk && n < limit; chunk = chunk->next)
+        if (chunk->end > chunk->start)
+            bufs[n++] =
+                uv_buf_init(chunk->data + chunk->start, (unsigned)(chunk->end - chunk->start));
+    return n;
+}
+
+/* `n` bytes from the front of the list have been sent. Returns what is left of n past its end. */
+static size_t advance(struct connection *c, size_t n) {
+    while (c->out) {
+        struct chunk *chunk = c->out;
+        size_t part = chunk->end - chunk->start;
+        if (part > n) {
+            chunk->start += n;
+            c->pending -= n;
+            return 0;
+        }
+        c->pending -= part;
+        n -= part;
+        c->out = chunk->next;
+        chunk_free(c->loop, chunk);
+    }
+    c->out_last = NULL;
+    return n;
+}
+
+static size_t try_with(struct connection *c, const char *data, size_t n) {
+    uv_buf_t bufs[WRITE_BUFFERS];
+    unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
+    if (count == WRITE_BUFFERS)
+        return 0;
+    bufs[count++] = uv_buf_init((char *)data, n > INT32_MAX ? INT32_MAX : (unsigned)n);
+    int sent = uv_try_write(&c->uv.stream, bufs, count);
+    if (sent == UV_EAGAIN)
+        return 0;
+    if (sent < 0) {
+        connection_close(c, CLOSE_WRITE_ERROR, sent);
+        return 0;
+    }
+    return advance(c, (size_t)sent);
+}
+
+static void all_sent(struct connection *c) {
+    uv_os_fd_t fd;
+    if (c->linger_when_sent && !c->lingering && uv_fileno(&c->uv.handle, &fd) == 0) {
+        c->lingering = true;
+        shutdown(fd, SHUT_WR);
+        connection_set_deadline(c, LINGER_TIME);
+        connection_read_start(c);
+    } else if (c->close_when_sent && !c->lingering) {
+        connection_close(c, CONNECTION_DONE, 0);
+    }
+}
+
+static void on_written(uv_write_t *write, int status) {
+    struct connection *c = write->data;
+    size_t bytes = 0;
+    for (struct chunk *chunk = c->in_flight; chunk; chunk = chunk->next)
+        bytes += chunk->end - chunk->start;
+    chunks_free(c->loop, c->in_flight);
+    c->in_flight = NULL;
+    c->pending -= bytes;
+    c->write_deadline = 0;
+    if (status < 0) {
+        connection_close(c, CLOSE_WRITE_ERROR, status);
+        return;
+    }
+    connection_flush(c);
+    if (c->events->drained && connection_is_open(c) && c->pending <= c->high_water)
+        c->events->drained(c);
+}
+
+/* What the kernel does not take is libuv's to send when it can. */
+static void write_later(struct connection *c) {
+    uv_buf_t bufs[WRITE_BUFFERS];
+    unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
+    struct chunk *last = c->out;
+    for (unsigned i = 1; last->next && i < WRITE_BUFFERS; i++)
+        last = last->next;
+    c->in_flight = c->out;
+    c->out = last->next;
+    last->next = NULL;
+    if (!c->out)
+        c->out_last = NULL;
+    c->write.data = c;
+    int err = uv_write(&c->write, &c->uv.stream, bufs, count, on_written);
+    if (err) {
+        connection_close(c, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_WRITE_ERROR, err);
+        return;
+    }
+    if (c->write_timeout) {
+        c->write_left = uv_stream_get_write_queue_size(&c->uv.stream);
+        c->write_deadline = loop_now(c->loop) + c->write_timeout;
+        arm_timer(c);
+    }
+}
+
+void connection_flush(struct connection *c) {
+    uv_buf_t bufs[WRITE_BUFFERS];
+    forget_dirty(c);
+    if (c->closing || c->in_flight)
+        return;
+    while (c->pending > 0) {
+        unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
+        int sent = uv_try_write(&c->uv.stream, bufs, count);
+        if (sent == UV_EAGAIN) {
+            write_later(c);
+            return;
+        }
+        if (sent < 0) {
+            connection_close(c, CLOSE_WRITE_ERROR, sent);
+            return;
+        }
+        advance(c, (size_t)sent);
+    }
+    advance(c, 0);
+    all_sent(c);
+}
+
+void connection_flush_dirty(struct loop *loop) {
+    while (loop->dirty)
+        connection_flush(loop->dirty);
+}
+
+void connection_finish(struct connection *c, bool linger) {
+    if (!connection_is_open(c))
+        return;
+    c->close_when_sent = true;
+    c->linger_when_sent = linger;
+    if (!c->dirty)
+        mark_dirty(c); /* the flush at the end of the turn closes it */
+}
+
+void connection_peer(const struct connection *c, char *text, size_t size) {
+    struct sockaddr_storage address;
+    int length = sizeof address;
+    text[0] = '\0';
+    if (c->uv.handle.type != UV_TCP ||
+        uv_tcp_getpeername(&c->uv.tcp, (struct sockaddr *)&address, &length))
+        return;
+    if (address.ss_family == AF_INET)
+        uv_ip4_name((struct sockaddr_in *)&address, text, size);
+    else if (address.ss_family == AF_INET6)
+        uv_ip6_name((struct sockaddr_in6 *)&address, text, size);
+}

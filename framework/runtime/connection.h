@@ -1,0 +1,129 @@
+/*
+ * A connection: bytes in, bytes out, and a deadline, over a libuv stream.
+ *
+ * Reading goes into the one buffer of the loop, and the owner uses or copies what it wants before
+ * it returns. What is written is collected in chunks and leaves when the owner has dealt with what
+ * was read, or at the end of the turn: by uv_try_write, which costs one system call; only what the
+ * kernel does not take at once is left to uv_write, one at a time.
+ *
+ * connection_close may be called from anywhere, any number of times. After it the owner hears no
+ * more but `closed`, from the loop and never from inside a call, and then the connection is gone.
+ * Errors of writing close it in the same way.
+ */
+#ifndef ACACIA_CONNECTION_H
+#define ACACIA_CONNECTION_H
+
+#include "app.h"
+#include "runtime/loop.h"
+
+#include <sys/socket.h>
+
+#ifndef CHUNK_SIZE
+#define CHUNK_SIZE 16384 /* of output, header included; a build for tests makes it 128 */
+#endif
+
+struct connection_events {
+    /* `n` > 0 bytes have come; they are the owner's, to read and to overwrite, until it returns. */
+    void (*data)(struct connection *connection, char *data, size_t n);
+    /* The peer will send no more. */
+    void (*end)(struct connection *connection);
+    /* The deadline has passed. */
+    void (*timeout)(struct connection *connection);
+    /* The socket takes output again, and no more than `high_water` bytes wait. May be NULL. */
+    void (*drained)(struct connection *connection);
+    /* The server stops: finish what is begun, then close. */
+    void (*shut_down)(struct connection *connection);
+    /* Over. `reason` and `error` are what connection_close was given. The last event. */
+    void (*closed)(struct connection *connection);
+};
+
+struct connection {
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv;
+    struct loop *loop;
+    const struct connection_events *events;
+    void *owner;
+    struct chunk *out, *out_last; /* written and not sent */
+    struct chunk *in_flight;      /* given to uv_write */
+    uv_write_t write;
+    size_t pending;    /* bytes in both */
+    size_t read_limit; /* the most to read at once; 0: what the loop's buffer holds */
+    size_t high_water;
+    struct timer timer;
+    uint64_t deadline;       /* of the owner, 0 for none */
+    uint64_t write_deadline; /* while something is in flight */
+    uint64_t write_timeout;
+    size_t write_left; /* of what is in flight, when the peer was last seen to take some */
+    struct connection *next, **link; /* in loop->connections */
+    struct connection *next_dirty, **dirty_link;
+    int error;             /* 0, or what libuv said when it broke */
+    close_reason_t reason; /* if it did not end well */
+    bool dirty : 1;        /* in loop->dirty */
+    bool reading : 1;
+    bool closing : 1;   /* connection_close has been called */
+    bool lingering : 1; /* everything is sent; waiting for the peer to close */
+    bool close_when_sent : 1;
+    bool linger_when_sent : 1;
+    bool delivering : 1; /* inside events->data */
+};
+
+/* The reason of an end that is none: both sides wished it. */
+#define CONNECTION_DONE CLOSE_REASONS
+
+/* A new connection whose stream is initialised by the caller (uv_tcp_init, uv_accept). NULL when
+ * there is no memory. Free an unused one with connection_discard. */
+struct connection *connection_new(struct loop *loop);
+void connection_discard(struct connection *connection);
+
+/* From now on `owner` gets the events. */
+void connection_own(struct connection *connection, const struct connection_events *events,
+                    void *owner);
+
+void connection_read_start(struct connection *connection);
+void connection_read_stop(struct connection *connection);
+
+/* `milliseconds` from now `timeout` is called, unless another deadline is set before; 0 takes the
+ * deadline away. Costs a store. */
+void connection_set_deadline(struct connection *connection, uint64_t milliseconds);
+
+/*
+ * Write: the bytes are copied, or sent already, on return. 0, UV_ENOMEM (nothing was written: the
+ * stream is broken, and the connection is being closed), or UV_EPIPE when it is closing.
+ */
+int connection_write(struct connection *connection, const void *data, size_t n);
+
+/* Room for `n` bytes in a row, to be filled and then committed; NULL when there is no memory, or
+ * when it is closing. Nothing else is written in between. */
+char *connection_reserve(struct connection *connection, size_t n);
+void connection_commit(struct connection *connection, size_t n);
+
+/* Send what is written as far as the kernel takes it. */
+void connection_flush(struct connection *connection);
+
+/* Close when everything that was written is sent. With `linger` what the peer is still sending is
+ * read and dropped for a while, so that a reset does not take our last words from it (RFC
+ * 9112 9.6). */
+void connection_finish(struct connection *connection, bool linger);
+
+/* Close now; what was not sent is dropped. `error` is libuv's, or 0. */
+void connection_close(struct connection *connection, close_reason_t reason, int error);
+
+/* Why it is going to end, said before it is closed. The first reason that is given stays. */
+void connection_blame(struct connection *connection, close_reason_t reason);
+
+static inline bool connection_is_open(const struct connection *connection) {
+    return !connection->closing && !connection->close_when_sent;
+}
+
+/* The peer's address as text, without its port; "" for a unix socket. */
+void connection_peer(const struct connection *connection, char *text, size_t size);
+
+/* For the loop. */
+void connection_flush_dirty(struct loop *loop);
+void connection_free_chunks(struct loop *loop);
+
+#endif

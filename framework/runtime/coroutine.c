@@ -1,0 +1,328 @@
+/*
+ * The only user of ucontext and setjmp. makecontext gives a coroutine its stack, once; from then on
+ * _setjmp and _longjmp switch, which, unlike swapcontext, make no system call for the signal mask:
+ * some 35 ns for a resume and a suspend against more than 400.
+ *
+ * _FORTIFY_SOURCE takes a longjmp to another stack for a bug and aborts, so it is off in this file.
+ * Shadow stacks (Intel CET) can't be crossed by _longjmp either: this file is compiled with
+ * -fcf-protection=branch, which keeps the linked program from asking for them.
+ */
+#undef _FORTIFY_SOURCE
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#ifdef __APPLE__
+#define _XOPEN_SOURCE 600
+#define _DARWIN_C_SOURCE
+#endif
+
+#include "runtime/coroutine.h"
+
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <ucontext.h>
+#include <unistd.h>
+#include <uv.h>
+
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN 1
+#endif
+#endif
+#if defined __SANITIZE_ADDRESS__ || defined WITH_ASAN
+#undef WITH_ASAN
+#define WITH_ASAN 1
+#include <sanitizer/asan_interface.h>
+#include <sanitizer/common_interface_defs.h>
+#endif
+
+#if defined __has_include
+#if __has_include(<valgrind/valgrind.h>)
+#include <valgrind/valgrind.h>
+#endif
+#endif
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+#ifndef MAP_STACK
+#define MAP_STACK 0
+#endif
+
+/* Lies at the upper end of its own stack mapping: one page less to touch. */
+struct coroutine {
+    jmp_buf inside;  /* where it suspended */
+    jmp_buf outside; /* where its resumer waits */
+    coroutine_fn *fn;
+    void *arg;
+    struct coroutine_pool *pool;
+    struct coroutine *next, **link; /* in pool->idle or pool->live */
+    struct wait *wait;
+    char *mapping; /* the guard page, then the stack, then this */
+    bool ended;
+#ifdef WITH_ASAN
+    void *fake_stack;
+    const void *outside_bottom;
+    size_t outside_size;
+#endif
+#ifdef VALGRIND_STACK_REGISTER
+    unsigned stack_id;
+#endif
+};
+
+static _Thread_local struct coroutine *current;
+
+static _Noreturn void misuse(const char *sentence) {
+    fprintf(stderr, "acacia: %s\n", sentence);
+    abort();
+}
+
+static size_t page_size(void) {
+    static size_t size;
+    if (!size)
+        size = (size_t)sysconf(_SC_PAGESIZE);
+    return size;
+}
+
+/* --- What sanitizers and valgrind want to know of a switch ------------------------------------ */
+
+static inline void entering(struct coroutine *co, void **outside_fake) {
+#ifdef WITH_ASAN
+    char *bottom = co->mapping + page_size();
+    __sanitizer_start_switch_fiber(outside_fake, bottom, (size_t)((char *)co - bottom));
+#else
+    (void)co, (void)outside_fake;
+#endif
+}
+
+static inline void entered(struct coroutine *co) {
+#ifdef WITH_ASAN
+    __sanitizer_finish_switch_fiber(co->fake_stack, &co->outside_bottom, &co->outside_size);
+#else
+    (void)co;
+#endif
+}
+
+static inline void leaving(struct coroutine *co, bool for_good) {
+#ifdef WITH_ASAN
+    __sanitizer_start_switch_fiber(for_good ? NULL : &co->fake_stack, co->outside_bottom,
+                                   co->outside_size);
+#else
+    (void)co, (void)for_good;
+#endif
+}
+
+static inline void left(void *outside_fake) {
+#ifdef WITH_ASAN
+    __sanitizer_finish_switch_fiber(outside_fake, NULL, NULL);
+#else
+    (void)outside_fake;
+#endif
+}
+
+/* --- Switching -------------------------------------------------------------------------------- */
+
+/* Not inlined, so that no local lives in a register across the jump. */
+static __attribute__((noinline)) void switch_in(struct coroutine *co) {
+    void *fake = NULL;
+    entering(co, &fake);
+    if (!_setjmp(co->outside))
+        _longjmp(co->inside, 1);
+    left(fake);
+}
+
+static __attribute__((noinline)) void switch_out(struct coroutine *co, bool for_good) {
+    leaving(co, for_good);
+    if (!_setjmp(co->inside))
+        _longjmp(co->outside, 1);
+    entered(co);
+}
+
+/* A coroutine's whole life: one function after the other. A NULL function ends it. makecontext
+ * passes ints only, so the pointer comes in two halves. */
+static void live(unsigned high, unsigned low) {
+    struct coroutine *co = (struct coroutine *)((uintptr_t)high << 16 << 16 | low);
+    entered(co);
+    switch_out(co, false);
+    while (co->fn) {
+        co->fn(co->arg);
+        co->ended = true;
+        switch_out(co, false);
+    }
+    switch_out(co, true);
+    misuse("an ended coroutine was resumed");
+}
+
+/* Step onto the new stack once, so that _longjmp has a place to go to. */
+static __attribute__((noinline)) int first_switch(struct coroutine *co) {
+    ucontext_t here, there;
+    void *fake = NULL;
+    if (getcontext(&there) < 0)
+        return UV_ENOMEM;
+    there.uc_link = NULL;
+    there.uc_stack.ss_sp = co->mapping + page_size();
+    there.uc_stack.ss_size = (size_t)((char *)co - co->mapping) - page_size();
+    makecontext(&there, (void (*)(void))live, 2, (unsigned)((uintptr_t)co >> 16 >> 16),
+                (unsigned)(uintptr_t)co);
+    entering(co, &fake);
+    if (!_setjmp(co->outside))
+        swapcontext(&here, &there);
+    left(fake);
+    return 0;
+}
+
+/* --- Stacks ----------------------------------------------------------------------------------- */
+
+static bool guard(char *page) {
+#ifdef __linux__
+    /* MADV_GUARD_INSTALL (Linux 6.13) guards without splitting the mapping, of which a process may
+     * have only 65,530; older kernels refuse it. */
+    if (madvise(page, page_size(), 102) == 0)
+        return true;
+#endif
+    return mprotect(page, page_size(), PROT_NONE) == 0;
+}
+
+static struct coroutine *create(struct coroutine_pool *pool) {
+    size_t size = pool->stack_size + page_size();
+    char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
+    if (mapping == MAP_FAILED)
+        return NULL;
+    struct coroutine *co = (void *)(mapping + size - ((sizeof *co + 63) & ~(size_t)63));
+    co->mapping = mapping;
+    co->pool = pool;
+    if (!guard(mapping) || first_switch(co)) {
+        munmap(mapping, size);
+        return NULL;
+    }
+#ifdef VALGRIND_STACK_REGISTER
+    co->stack_id = VALGRIND_STACK_REGISTER(mapping + page_size(), co);
+#endif
+    return co;
+}
+
+static void destroy(struct coroutine *co) {
+    co->fn = NULL;
+    switch_in(co); /* it leaves for good, so that ASan can forget its stack */
+#ifdef VALGRIND_STACK_REGISTER
+    VALGRIND_STACK_DEREGISTER(co->stack_id);
+#endif
+    size_t size = co->pool->stack_size + page_size();
+#ifdef WITH_ASAN
+    ASAN_UNPOISON_MEMORY_REGION(co->mapping, size);
+#endif
+    munmap(co->mapping, size);
+}
+
+static void push(struct coroutine **list, struct coroutine *co) {
+    co->next = *list;
+    co->link = list;
+    if (co->next)
+        co->next->link = &co->next;
+    *list = co;
+}
+
+static void unlink_from_list(struct coroutine *co) {
+    *co->link = co->next;
+    if (co->next)
+        co->next->link = co->link;
+}
+
+static struct coroutine *borrow(struct coroutine_pool *pool) {
+    struct coroutine *co = pool->idle;
+    if (!co)
+        return create(pool);
+    unlink_from_list(co);
+    if (--pool->idle_count < pool->idle_low)
+        pool->idle_low = pool->idle_count;
+    return co;
+}
+
+static void give_back(struct coroutine *co) {
+    unlink_from_list(co);
+    co->pool->live_count--;
+    push(&co->pool->idle, co);
+    co->pool->idle_count++;
+}
+
+/* --- The interface ---------------------------------------------------------------------------- */
+
+void coroutine_pool_init(struct coroutine_pool *pool, size_t stack_size, size_t limit) {
+    size_t page = page_size();
+    *pool = (struct coroutine_pool){.limit = limit};
+    pool->stack_size = (stack_size + page - 1) / page * page;
+    if (pool->stack_size < 4 * page)
+        pool->stack_size = 4 * page;
+}
+
+void coroutine_pool_destroy(struct coroutine_pool *pool) {
+    pool->idle_low = pool->idle_count;
+    coroutine_pool_trim(pool);
+}
+
+void coroutine_pool_trim(struct coroutine_pool *pool) {
+    for (; pool->idle_low > 0; pool->idle_low--) {
+        struct coroutine *co = pool->idle;
+        unlink_from_list(co);
+        pool->idle_count--;
+        destroy(co);
+    }
+    pool->idle_low = pool->idle_count;
+}
+
+int coroutine_start(struct coroutine_pool *pool, coroutine_fn *fn, void *arg) {
+    if (current)
+        misuse("a coroutine was started from inside another one");
+    if (pool->live_count >= pool->limit)
+        return UV_EAGAIN;
+    struct coroutine *co = borrow(pool);
+    if (!co)
+        return UV_ENOMEM;
+    push(&pool->live, co);
+    pool->live_count++;
+    co->fn = fn;
+    co->arg = arg;
+    co->ended = false;
+    coroutine_resume(co);
+    return 0;
+}
+
+struct coroutine *coroutine_self(void) {
+    return current;
+}
+
+struct coroutine_pool *coroutine_pool_of(struct coroutine *co) {
+    return co->pool;
+}
+
+void coroutine_suspend(void) {
+    if (!current)
+        misuse("there is no coroutine to suspend");
+    switch_out(current, false);
+}
+
+void coroutine_resume(struct coroutine *co) {
+    if (current)
+        misuse("a coroutine was resumed from inside another one");
+    current = co;
+    switch_in(co);
+    current = NULL;
+    if (co->ended)
+        give_back(co);
+}
+
+void coroutine_set_wait(struct coroutine *co, struct wait *wait) {
+    co->wait = wait;
+}
+
+struct wait *coroutine_get_wait(const struct coroutine *co) {
+    return co->wait;
+}
+
+struct coroutine *coroutine_next_live(const struct coroutine *co) {
+    return co->next;
+}

@@ -1,0 +1,104 @@
+/*
+ * One loop: libuv's, and what all connections of its thread share. The read buffer, the pools, the
+ * timers, the queue of what is ready to go on, the list of connections that have something to send.
+ *
+ * A turn of the loop: libuv reports events; each may make coroutines ready, and connections dirty.
+ * What is ready runs, then what was written leaves, before libuv waits again. So everything that
+ * one turn produced for a connection goes out in one write.
+ */
+#ifndef ACACIA_LOOP_H
+#define ACACIA_LOOP_H
+
+#include "runtime/arena.h"
+#include "runtime/coroutine.h"
+#include "runtime/timer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#ifndef LOOP_READ_BUFFER
+#define LOOP_READ_BUFFER (512 * 1024) /* a MiB then takes few reads; a build for tests makes it 1  \
+                                       */
+#endif
+
+/* Something to run later in this turn. Lies in the struct that it is about; queued at most once. */
+struct task {
+    struct task *next;
+    void (*run)(struct task *task);
+    bool queued;
+};
+
+struct connection;
+struct chunk;
+
+/* Counters that the modules keep; app_stats shows them. */
+struct loop_counts {
+    size_t connections;
+    size_t write_chunks;
+    size_t held_buffers;
+    size_t frame_contexts;
+    size_t exchanges;
+    size_t messages;
+};
+
+struct loop {
+    uv_loop_t *uv;
+    uv_prepare_t prepare;
+    uv_check_t check;
+    uv_timer_t clock; /* drives the wheel */
+    uv_timer_t trim;
+    uint64_t clock_at; /* what `clock` is set to, 0 if it is not */
+    struct timer_wheel wheel;
+    struct coroutine_pool coroutines;
+    struct arena_pool arenas;
+    struct task *ready, **ready_end;
+    struct connection *connections; /* all of them */
+    struct connection *dirty;       /* those that have something to send */
+    struct chunk *chunks;           /* pooled */
+    size_t chunk_count;
+    char *read_buffer;
+    void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
+    bool torn_down;                     /* every wait is cancelled from now on */
+    int handles_open;
+    uint64_t date_quarter;
+    char date[32]; /* "Thu, 01 Jan 1970 00:00:00 GMT" */
+    struct loop_counts counts;
+};
+
+/* Prepare `loop` on `uv`, which must outlive it. 0 or a negative error. */
+int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t coroutine_limit);
+
+/* Close the loop's own handles; when libuv has run once more, loop_destroy may be called. */
+void loop_close(struct loop *loop);
+
+/* Free the pools. No coroutine is live, no connection is open. */
+void loop_destroy(struct loop *loop);
+
+/* Milliseconds of libuv's clock, as of the start of this turn. */
+uint64_t loop_now(const struct loop *loop);
+
+/* Run a task in this turn, after the caller has returned to the loop. */
+void loop_post(struct loop *loop, struct task *task);
+
+/* Take back a task that has not run yet, since its memory goes. */
+void loop_unpost(struct loop *loop, struct task *task);
+
+/* Run what is ready and send what is written, until nothing is left. From the loop's stack only. */
+void loop_settle(struct loop *loop);
+
+/* Timers of the wheel: coarse (a millisecond), cheap, any number. `delay` in milliseconds. */
+void loop_timer_start(struct loop *loop, struct timer *timer, uint64_t delay);
+void loop_timer_stop(struct loop *loop, struct timer *timer);
+
+/* The value of a Date header (RFC 9110 5.6.7), at most a quarter of a second old. 29 characters. */
+const char *loop_date(struct loop *loop);
+
+/* The loop of the coroutine that is running; NULL outside of one. */
+struct loop *loop_self(void);
+
+/* End every wait with UV_ECANCELED, now and from now on, so that all coroutines run to their end.
+ */
+void loop_tear_down(struct loop *loop);
+
+#endif

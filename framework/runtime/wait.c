@@ -1,0 +1,50 @@
+#include "runtime/wait.h"
+
+static void resume(struct task *task) {
+    struct wait *wait = (struct wait *)((char *)task - offsetof(struct wait, task));
+    coroutine_resume(wait->co);
+}
+
+int wait_for(struct wait *wait) {
+    struct loop *loop = loop_self();
+    if (!loop)
+        return UV_EINVAL;
+    if (!wait->done && loop->torn_down) {
+        if (!wait->stubborn)
+            return UV_ECANCELED;
+        if (wait->cancel)
+            wait->cancel(wait);
+    }
+    if (!wait->done) {
+        wait->co = coroutine_self();
+        wait->task.run = resume;
+        coroutine_set_wait(wait->co, wait);
+        coroutine_suspend();
+        coroutine_set_wait(wait->co, NULL);
+        wait->co = NULL;
+    }
+    wait->done = false;
+    return wait->result;
+}
+
+void wait_done(struct wait *wait, int result) {
+    if (wait->done)
+        return;
+    wait->done = true;
+    wait->result = result;
+    if (wait->co) {
+        struct coroutine_pool *pool = coroutine_pool_of(wait->co);
+        loop_post((struct loop *)((char *)pool - offsetof(struct loop, coroutines)), &wait->task);
+    }
+}
+
+bool wait_pending(const struct wait *wait) {
+    return wait->co && !wait->done;
+}
+
+void wait_cancel(struct wait *wait) {
+    if (wait->cancel)
+        wait->cancel(wait);
+    if (!wait->stubborn)
+        wait_done(wait, UV_ECANCELED);
+}
