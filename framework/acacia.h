@@ -1,5 +1,6 @@
 /*
- * Acacia: Koa for C.
+ * Acacia: Koa for C. Needs C11 and, for libuv's header, POSIX: -std=gnu11 or later, the default of gcc
+ * and clang, has both.
  *
  * The one header that a program includes. What it pulls in can each be read from top to bottom as a
  * manual page of its own:

@@ -20,6 +20,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 typedef struct app app_t;
 typedef struct ctx ctx_t;
@@ -240,6 +243,9 @@ typedef struct {
 /* A look at the counters. */
 void app_stats(const app_t *app, app_stats_t *stats);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

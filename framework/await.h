@@ -22,6 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 #define may_await
 
@@ -88,6 +91,9 @@ may_await int await_future(future_t *future, void **value);
 /* Give up the waiter's half, resolved or not. NULL is fine. */
 void future_free(future_t *future);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

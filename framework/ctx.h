@@ -31,6 +31,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 #if defined __GNUC__
 #define ACACIA_PRINTF(text, first) __attribute__((__format__(__printf__, text, first)))
@@ -234,6 +237,9 @@ char *ctx_printf(ctx_t *ctx, const char *format, ...) ACACIA_PRINTF(2, 3);
  */
 int ctx_defer(ctx_t *ctx, void (*fn)(void *arg), void *arg);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

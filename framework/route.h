@@ -22,6 +22,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /*
  * A route for `method` ("GET" also serves HEAD; NULL is every method) and `pattern`; both are
@@ -58,6 +61,9 @@ middleware_t compose_list(const middleware_t *list, size_t count);
                  sizeof((const middleware_t[]){__VA_ARGS__}) / sizeof(middleware_t))
 #endif
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

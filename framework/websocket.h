@@ -38,6 +38,9 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
+#ifdef __GNUC__
+#pragma GCC visibility push(default)
+#endif
 
 /* A message. `data` is followed by a NUL that `length` does not count; it is valid UTF-8 unless
  * `binary`. What is received lives until the handler returns, or until the next ws_recv. */
@@ -152,6 +155,9 @@ void ws_each(app_t *app, void (*fn)(websocket_t *ws, void *arg), void *arg);
 /* Send a message to each of them, save `except` (may be NULL). Never suspends. Returns how many. */
 size_t ws_broadcast(app_t *app, ws_message_t message, const websocket_t *except);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

@@ -1,4 +1,4 @@
-#include "mask.h"
+#include "protocols/mask.h"
 
 #include <string.h>
 

@@ -1,4 +1,4 @@
-#include "utf8.h"
+#include "protocols/utf8.h"
 
 #include <string.h>
 

@@ -158,7 +158,7 @@ static void live(unsigned high, unsigned low) {
 
 /* Step onto the new stack once, so that _longjmp has a place to go to. */
 static __attribute__((noinline)) int first_switch(struct coroutine *co) {
-    ucontext_t here, there;
+    ucontext_t there;
     void *fake = NULL;
     if (getcontext(&there) < 0)
         return UV_ENOMEM;
@@ -169,7 +169,7 @@ static __attribute__((noinline)) int first_switch(struct coroutine *co) {
                 (unsigned)(uintptr_t)co);
     entering(co, &fake);
     if (!_setjmp(co->outside))
-        swapcontext(&here, &there);
+        setcontext(&there); /* once in the life of a stack */
     left(fake);
     return 0;
 }

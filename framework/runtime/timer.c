@@ -1,4 +1,4 @@
-#include "timer.h"
+#include "runtime/timer.h"
 
 /* A time read as digits to the base of 64, one for each level. What is left of the uppermost digit
  * belongs to it, so that its level alone goes round and round. */
