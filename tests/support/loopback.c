@@ -71,6 +71,13 @@ static void run(void *arg) {
     context_finish(context, stack_run(&app->http, context));
 }
 
+static const struct loopback *awaited;
+
+static void stop_when_ended(struct loop *loop) {
+    if (awaited->ended)
+        uv_stop(loop->uv);
+}
+
 void loopback_request(app_t *app, struct loopback *loopback, const char *method, const char *url) {
     struct arena arena;
     arena_init(&arena, &app->loop.arenas);
@@ -85,6 +92,8 @@ void loopback_request(app_t *app, struct loopback *loopback, const char *method,
         loopback->request_body ? (int64_t)strlen(loopback->request_body) : 0;
     headers_add(&l->exchange.headers, &l->exchange.arena, "Host", 4, "loopback", 8);
     coroutine_start(&app->loop.coroutines, run, context_new(&app->host, &l->exchange));
-    for (int turns = 0; !loopback->ended && turns < 1000; turns++)
-        uv_run(&app->uv, UV_RUN_ONCE);
+    awaited = loopback;
+    app->loop.settled = stop_when_ended;
+    if (!loopback->ended)
+        uv_run(&app->uv, UV_RUN_DEFAULT);
 }

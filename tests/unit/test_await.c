@@ -43,9 +43,16 @@ static void run(coroutine_fn *fn, void *arg) {
     assert_int_equal(coroutine_start(&loop.coroutines, fn, arg), 0);
 }
 
+static void stop_when_all_ended(struct loop *l) {
+    if (!l->coroutines.live_count)
+        uv_stop(l->uv);
+}
+
 static void run_until_all_ended(void) {
-    while (loop.coroutines.live_count)
-        uv_run(&uv, UV_RUN_ONCE);
+    loop.settled = stop_when_all_ended;
+    if (loop.coroutines.live_count)
+        uv_run(&uv, UV_RUN_DEFAULT);
+    loop.settled = NULL;
 }
 
 static void sleeper(void *arg) {
