@@ -118,7 +118,8 @@ typedef struct {
 app_t *app_new_with(const app_options_t *options);
 app_t *app_new(void);
 
-/* Free an app that is not running: its layers are destroyed in order. NULL is fine. */
+/* Free an app that is not running: its layers are destroyed in order. NULL is fine. One whose handlers
+ * did not end even when they were cut off is left as it is, since they may still use it. */
 void app_free(app_t *app);
 
 /* Something of the program's own, for all handlers: never touched, never freed. */
@@ -143,7 +144,8 @@ typedef struct {
  * handlers print is seen at once. A failure is explained on stderr.
  *
  * Draining: no new connections; requests in flight are finished; sockets are closed with 1001; what
- * is not done after `drain_timeout` is cut. A second signal cuts at once.
+ * is not done after `drain_timeout` is cut. A second signal cuts at once. Should a handler not end
+ * even then, stuck on a thread of await_work for example, the process exits without it, by _exit(0).
  *
  * Returns 0 after a drain, or the error that kept it from listening. The app is gone in both cases.
  */

@@ -100,9 +100,18 @@ static void on_awake_closed(uv_handle_t *handle) {
     app->handles--;
 }
 
+/* A handler that did not end may still be at work, on a thread even: what it uses can't be freed.
+ * Kept here, so that nobody takes it for forgotten. */
+static struct app *abandoned;
+
 void app_free(app_t *app) {
     if (!app)
         return;
+    if (app->loop.coroutines.live_count) {
+        app->next_abandoned = abandoned;
+        abandoned = app;
+        return;
+    }
     app->awake.data = app;
     uv_close((uv_handle_t *)&app->awake, on_awake_closed);
     loop_close(&app->loop);

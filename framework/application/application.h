@@ -38,6 +38,7 @@ struct app {
     int port;
     int handles; /* of ours, not closed yet */
     bool draining, cut;
+    struct app *next_abandoned;
 };
 
 /* --- compose.c -------------------------------------------------------------------------------- */

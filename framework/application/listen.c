@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#define LAST_PATIENCE 500 /* milliseconds for handlers to end after they have been cut off */
+#define LAST_PATIENCE 900 /* milliseconds for handlers to end after they have been cut off */
 
 /* --- Accepting -------------------------------------------------------------------------------- */
 
@@ -258,6 +259,10 @@ static int bind_and_run(app_t *app, const listen_options_t *options, bool announ
         printf("listening on http://127.0.0.1:%d\n", app_port(app));
     if (!err)
         err = run(app, !options->no_signals);
+    if (app && app->loop.coroutines.live_count) {
+        fflush(NULL); /* exit() would wait for a thread that a handler is stuck on */
+        _exit(EXIT_SUCCESS);
+    }
     app_free(app);
     return err;
 }

@@ -39,6 +39,14 @@ int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
     return err;
 }
 
+/* By uv_strerror_r: uv_strerror leaks the text of a code that it does not know. */
+static const char *describe(struct context *context, int err) {
+    char text[128];
+    uv_strerror_r(err, text, sizeof text);
+    const char *copy = arena_copy(context->home.arena, text, strlen(text));
+    return copy ? copy : "out of memory";
+}
+
 const ctx_error_t *context_error(struct context *context, int err) {
     if (context->has_error && context->error.code == err)
         return &context->error;
@@ -48,7 +56,7 @@ const ctx_error_t *context_error(struct context *context, int err) {
         .code = err,
         .status = status,
         .expose = status < 500,
-        .message = status == -err ? status_phrase(status) : uv_strerror(err),
+        .message = status == -err ? status_phrase(status) : describe(context, err),
     };
     return &context->error;
 }

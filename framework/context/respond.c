@@ -4,16 +4,52 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+/* A status below 200 is no answer: the client would wait for another. */
 static int status_of(const struct context *context) {
     int status = context->ctx.status;
-    return status >= 100 && status <= 999 ? status : status ? 500 : 404;
+    return status >= 200 && status <= 999 ? status : status ? 500 : 404;
+}
+
+static bool is_head(const struct context *context) {
+    return strcmp(context->ctx.method, "HEAD") == 0;
+}
+
+/* The length that is announced, if it is one. */
+static bool announced_length(const struct context *context, uint64_t *length) {
+    const char *text = headers_get(&context->headers, "Content-Length");
+    size_t digits = text ? strspn(text, "0123456789") : 0;
+    if (digits == 0 || digits > 18 || text[digits])
+        return false;
+    *length = strtoull(text, NULL, 10);
+    return true;
+}
+
+/* Where the body ends is not for a header to say that somebody has set: a client that believed it
+ * would take what is left for the next response. */
+static int settle_framing(struct context *context, enum body_kind kind, uint64_t length) {
+    uint64_t announced;
+    char digits[24];
+    bool valid = announced_length(context, &announced);
+    ctx_remove(&context->ctx, "Transfer-Encoding");
+    if (kind == BODY_STREAM || !(valid || kind == BODY_LENGTH))
+        return ctx_remove(&context->ctx, "Content-Length");
+    if (kind == BODY_NONE || (valid && announced == length))
+        return 0;
+    int n = snprintf(digits, sizeof digits, "%" PRIu64, length);
+    const char *value = arena_copy(context->home.arena, digits, (size_t)n);
+    return value ? context_set_header(context, "Content-Length", value)
+                 : context_no_memory(context);
 }
 
 int context_send_head(struct context *context, enum body_kind kind, uint64_t length) {
     struct exchange *exchange = context->exchange;
     int status = status_of(context);
+    int err = settle_framing(context, kind, length);
+    if (err)
+        return err;
     const char *phrase = status_phrase(status);
     struct response_head head = {
         .status = status,
@@ -54,6 +90,10 @@ static void set_default_body(struct context *context) {
     set_text(context, phrase);
 }
 
+static bool has_body(const struct context *context) {
+    return context->source == BODY_MEMORY || context->source == BODY_FILE;
+}
+
 static void settle_body(struct context *context) {
     int status = status_of(context);
     if (status_is_empty(status)) {
@@ -61,6 +101,8 @@ static void settle_body(struct context *context) {
         context->source = BODY_NULL;
         if (status == 205) /* RFC 9110 15.3.6: it says so */
             context_set_header(context, "Content-Length", "0");
+    } else if (is_head(context) && !has_body(context)) {
+        return; /* Koa says nothing of a body then */
     } else if (context->source == BODY_UNSET) {
         set_default_body(context);
     } else if (context->source == BODY_NULL) {
@@ -71,8 +113,7 @@ static void settle_body(struct context *context) {
 
 static int send_body(struct context *context) {
     struct exchange *exchange = context->exchange;
-    bool has_body = context->source == BODY_MEMORY || context->source == BODY_FILE;
-    bool is_sent = has_body && strcmp(context->ctx.method, "HEAD") != 0;
+    bool is_sent = has_body(context) && !is_head(context);
     int err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE, context->body.length);
     if (err || !is_sent)
         return err;
@@ -93,30 +134,41 @@ static void set_error_response(struct context *context, const ctx_error_t *error
 
 /* Every way to have run out of memory ends in this answer, which needs none. */
 static int send_no_memory(struct context *context) {
-    context->headers.count = 0;
+    static struct header no_body[] = {{"Content-Length", "0", 14, 1}};
+    context->headers = (struct headers){no_body, 1, 1};
     context->ctx.status = 500;
-    context->header_sent = false;
     return context_send_head(context, BODY_NONE, 0);
+}
+
+/* Tell the listener; but that the client is gone, or that we are going, is no error. */
+static bool report(struct context *context, int err) {
+    struct exchange *exchange = context->exchange;
+    if (exchange->aborted || exchange->loop->torn_down)
+        return false;
+    const ctx_error_t *error = context_error(context, err);
+    context->error.header_sent = context->header_sent;
+    context->host->error(context->host, context, error);
+    return true;
 }
 
 static int respond(struct context *context, int err) {
     if (context->no_memory && err >= 0)
         err = UV_ENOMEM;
     if (err < 0) {
-        const ctx_error_t *error = context_error(context, err);
-        bool gone = context->exchange->aborted;
-        context->error.header_sent = context->header_sent;
-        if (!gone)
-            context->host->error(context->host, context, error);
-        if (gone || context->header_sent)
+        if (!report(context, err) || context->header_sent)
             return err;
-        set_error_response(context, error);
-    }
-    if (context->header_sent)
+        set_error_response(context, &context->error);
+    } else if (context->header_sent) {
         return 0;
-    if (err >= 0)
+    } else {
         settle_body(context);
-    return context->no_memory ? send_no_memory(context) : send_body(context);
+    }
+    err = context->no_memory ? UV_ENOMEM : send_body(context);
+    if (err == UV_ENOMEM && !context->header_sent)
+        return send_no_memory(context);
+    if (err < 0)
+        report(context, err);
+    return err;
 }
 
 void context_finish(struct context *context, int err) {
@@ -129,18 +181,16 @@ void context_finish(struct context *context, int err) {
 /* --- Streaming -------------------------------------------------------------------------------- */
 
 static int begin_stream(struct context *context) {
-    const char *announced = headers_get(&context->headers, "Content-Length");
     enum body_kind kind = BODY_STREAM;
     uint64_t length = 0;
     if (!context->ctx.status)
         context->ctx.status = 200;
-    context->head_only =
-        strcmp(context->ctx.method, "HEAD") == 0 || status_is_empty(context->ctx.status);
+    context->head_only = is_head(context) || status_is_empty(context->ctx.status);
     if (status_is_empty(context->ctx.status))
         drop_body_headers(context);
     else if (!headers_get(&context->headers, "Content-Type"))
         context_set_header(context, "Content-Type", "application/octet-stream");
-    if (announced && sscanf(announced, "%20" SCNu64, &length) == 1)
+    if (announced_length(context, &length))
         kind = BODY_LENGTH;
     if (context->no_memory)
         return UV_ENOMEM;

@@ -88,6 +88,8 @@ int ctx_append(ctx_t *ctx, const char *name, const char *value) {
     int err = prepare(context, &name, &value);
     if (err)
         return err;
+    if (strcasecmp(name, "Content-Length") == 0) /* two of them would be none */
+        return context_set_header(context, name, value);
     return headers_add(&context->headers, context->home.arena, name, strlen(name), value,
                        strlen(value))
                ? context_no_memory(context)
@@ -119,7 +121,7 @@ int ctx_type(ctx_t *ctx, const char *type) {
     const char *mime = is_extension ? mime_of_extension(type, strlen(type)) : type;
     if (!mime)
         return ctx_remove(ctx, "Content-Type");
-    if (!strchr(mime, ';') && mime_needs_charset(mime))
+    if (!strstr(mime, "charset") && mime_needs_charset(mime))
         return ctx_setf(ctx, "Content-Type", "%s; charset=utf-8", mime);
     return ctx_set(ctx, "Content-Type", mime);
 }

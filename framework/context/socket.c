@@ -131,13 +131,13 @@ static void settle(struct websocket *ws);
 static void handler_failed(struct websocket *ws, int err) {
     struct context *context = ws->context;
     bool gone = err == UV_ENOTCONN || err == UV_ECANCELED || err == UV_ENOBUFS || err == UV_EPIPE;
-    if (gone && ws->peer.state != WS_PEER_OPEN)
+    if (gone && ws_state(ws) != WS_OPEN)
         return;
     const ctx_error_t *error = context_error(context, err);
     context->error.header_sent = true;
     context->host->error(context->host, context, error);
     ctx_catch(&context->ctx);
-    if (ws->peer.state == WS_PEER_OPEN) {
+    if (ws_state(ws) == WS_OPEN) {
         connection_blame(ws->peer.connection, CLOSE_WS_HANDLER);
         ws_peer_close(&ws->peer, 1011, "", 0);
     }
@@ -194,19 +194,28 @@ static void on_message(void *owner, struct ws_incoming *incoming) {
     if (err) {
         ws_incoming_free(incoming);
         ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, err, "too many handlers are at work");
-    } else if (ws->runner) { /* it waits for something: one message at a time */
+    } else if (ws->runner && !wait_pending(&ws->recv)) {
+        /* it waits for something else than a message: one at a time */
         ws_peer_want(&ws->peer, false);
     }
 }
 
 static void on_control(struct websocket *ws, ws_control_handler *handler, const char *data,
                        size_t length) {
+    struct scope *outer = ws->context->scope;
+    struct arena arena;
+    struct scope scope = {.arena = &arena};
     char text[126];
     if (!handler)
         return;
+    arena_init(&arena, &ws->peer.loop->arenas);
     memcpy(text, data, length);
     text[length] = '\0';
+    ws->context->scope = &scope;
     handler(&ws->context->ctx, text, length);
+    ws->context->scope = outer;
+    scope_end(&scope);
+    arena_release(&arena);
 }
 
 static void on_ping(void *owner, const char *data, size_t length) {
@@ -290,8 +299,11 @@ static void on_closed(void *owner, struct connection *connection) {
     loop_post(ws->peer.loop, &ws->close_task);
 }
 
-/* A handler has returned: on to the next message, or to the end. */
+/* A handler has returned, and with it goes what it has received: on to the next message, or to the
+ * end. */
 static void settle(struct websocket *ws) {
+    ws_incoming_free(ws->received);
+    ws->received = NULL;
     if (ws->state == WS_CLOSED)
         loop_post(ws->peer.loop, &ws->close_task);
     else if (ws->chain_done)
@@ -330,7 +342,5 @@ void socket_chain_done(struct websocket *ws, int err) {
     ws->context->no_memory = false;
     if (err < 0)
         handler_failed(ws, err);
-    ws_incoming_free(ws->received);
-    ws->received = NULL;
     settle(ws);
 }

@@ -137,9 +137,10 @@ void ws_terminate(websocket_t *ws) {
 }
 
 ws_state_t ws_state(const websocket_t *ws) {
-    if (ws->state == WS_OPEN && ws->peer.state != WS_PEER_OPEN)
-        return WS_CLOSING;
-    return ws->state;
+    if (ws->state != WS_OPEN)
+        return ws->state;
+    bool open = ws->peer.state == WS_PEER_OPEN && connection_is_open(ws->peer.connection);
+    return open ? WS_OPEN : WS_CLOSING;
 }
 
 int ws_close_code(const websocket_t *ws) {

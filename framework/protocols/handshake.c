@@ -2,18 +2,40 @@
 
 #include "protocols/openssl/digest.h"
 
-#include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+/* The value of the next field of that name from *index on, or NULL. */
+static const char *next_value(const struct headers *headers, const char *name, uint32_t *index) {
+    while (*index < headers->count) {
+        const struct header *header = &headers->list[(*index)++];
+        if (strcasecmp(header->name, name) == 0)
+            return header->value;
+    }
+    return NULL;
+}
+
+/* The value of a field that may come but once, or NULL. */
+static const char *get_single(const struct headers *headers, const char *name) {
+    uint32_t index = 0;
+    const char *value = next_value(headers, name, &index);
+    return value && next_value(headers, name, &index) ? NULL : value;
+}
+
+/* In every locale. */
+static bool is_alphanumeric(char c) {
+    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
 
 /* Sixteen bytes in base64: 22 characters and "==". */
 static bool key_is_valid(const char *key) {
     if (!key || strlen(key) != 24 || strcmp(key + 22, "==") != 0)
         return false;
     for (int i = 0; i < 22; i++)
-        if (!isalnum((unsigned char)key[i]) && key[i] != '+' && key[i] != '/')
+        if (!is_alphanumeric(key[i]) && key[i] != '+' && key[i] != '/')
             return false;
     return true;
 }
@@ -23,7 +45,7 @@ static bool version_is_valid(const char *version) {
 }
 
 static bool is_token_character(char c) {
-    return isalnum((unsigned char)c) || (c && strchr("!#$%&'*+-.^_`|~", c));
+    return is_alphanumeric(c) || (c && strchr("!#$%&'*+-.^_`|~", c));
 }
 
 /* One subprotocol of the list: its length, and *at moves behind the comma that follows. 0 if the
@@ -47,26 +69,57 @@ static size_t next_protocol(const char **at) {
     return n;
 }
 
-static bool is_listed_before(const char *list, const char *token, size_t n) {
-    while (list < token) {
-        const char *start = list;
-        size_t length = next_protocol(&list);
-        if (length == n && memcmp(start, token, n) == 0 && start != token)
+struct token {
+    const char *start;
+    size_t length;
+};
+
+static int compare_tokens(const void *a, const void *b) {
+    const struct token *x = a, *y = b;
+    if (x->length != y->length)
+        return x->length < y->length ? -1 : 1;
+    return memcmp(x->start, y->start, x->length);
+}
+
+static bool has_doubles(struct token *tokens, size_t count) {
+    qsort(tokens, count, sizeof *tokens, compare_tokens);
+    for (size_t i = 1; i < count; i++)
+        if (compare_tokens(&tokens[i - 1], &tokens[i]) == 0)
             return true;
-    }
     return false;
 }
 
-/* A list without empty and double entries; *first gets the first one. */
-static bool protocols_are_valid(const char *list, struct arena *arena, const char **first) {
-    for (const char *at = list, *start = at; *at || at == list; start = at) {
-        size_t n = next_protocol(&at);
-        if (n == 0 || is_listed_before(list, start, n))
+/* Append the entries of a list. False if it is malformed. */
+static bool add_protocols(struct token *tokens, size_t *count, const char *list) {
+    do {
+        const char *start = list;
+        size_t n = next_protocol(&list);
+        if (n == 0)
             return false;
-        if (start == list && !(*first = arena_copy(arena, start, n)))
-            return false;
-    }
+        tokens[(*count)++] = (struct token){start, n};
+    } while (*list);
     return true;
+}
+
+/* The fields of that name are one list, which has no empty and no double entries. *first gets its
+ * first one, NULL if there is none. */
+static bool protocols_are_valid(struct exchange *exchange, const char **first) {
+    static const char name[] = "Sec-WebSocket-Protocol";
+    const struct headers *headers = &exchange->headers;
+    size_t most = 0, count = 0;
+    const char *list;
+    for (uint32_t i = 0; (list = next_value(headers, name, &i));)
+        most += strlen(list) / 2 + 1;
+    if (most == 0)
+        return true;
+    struct token *tokens = malloc(most * sizeof *tokens);
+    bool valid = tokens != NULL;
+    for (uint32_t i = 0; valid && (list = next_value(headers, name, &i));)
+        valid = add_protocols(tokens, &count, list);
+    valid = valid && (*first = arena_copy(&exchange->arena, tokens->start, tokens->length)) &&
+            !has_doubles(tokens, count);
+    free(tokens);
+    return valid;
 }
 
 static void refuse(struct handshake *handshake, int status, const char *message) {
@@ -76,9 +129,8 @@ static void refuse(struct handshake *handshake, int status, const char *message)
 
 void handshake_check(struct handshake *handshake, struct exchange *exchange) {
     const struct headers *headers = &exchange->headers;
-    const char *upgrade = headers_get(headers, "Upgrade");
-    const char *key = headers_get(headers, "Sec-WebSocket-Key");
-    const char *protocols = headers_get(headers, "Sec-WebSocket-Protocol");
+    const char *upgrade = get_single(headers, "Upgrade");
+    const char *key = get_single(headers, "Sec-WebSocket-Key");
     *handshake = (struct handshake){.status = 101};
     if (strcmp(exchange->method, "GET") != 0) {
         refuse(handshake, 405, "Invalid HTTP method");
@@ -86,11 +138,10 @@ void handshake_check(struct handshake *handshake, struct exchange *exchange) {
         refuse(handshake, 400, "Invalid Upgrade header");
     } else if (!key_is_valid(key)) {
         refuse(handshake, 400, "Missing or invalid Sec-WebSocket-Key header");
-    } else if (!version_is_valid(headers_get(headers, "Sec-WebSocket-Version"))) {
+    } else if (!version_is_valid(get_single(headers, "Sec-WebSocket-Version"))) {
         refuse(handshake, 400, "Missing or invalid Sec-WebSocket-Version header");
         handshake->name_versions = true;
-    } else if (protocols &&
-               !protocols_are_valid(protocols, &exchange->arena, &handshake->protocol)) {
+    } else if (!protocols_are_valid(exchange, &handshake->protocol)) {
         refuse(handshake, 400, "Invalid Sec-WebSocket-Protocol header");
     } else if (!sha1_base64(handshake->accept, key, 24, GUID, sizeof GUID - 1)) {
         refuse(handshake, 500, "Internal Server Error");

@@ -57,6 +57,11 @@ static void drop_input(struct http1 *h) {
     input_drop(&h->input, h->connection->loop);
 }
 
+/* The client has said all that it will say, and all of it has been used. */
+static bool nothing_follows(const struct http1 *h) {
+    return h->peer_closed && h->input.length == 0;
+}
+
 /* The socket is read while there is room for what comes. */
 static void control_flow(struct http1 *h) {
     struct connection *c = h->connection;
@@ -166,6 +171,8 @@ static void feed_head(struct http1 *h) {
     r->complete = result == PARSE_DONE;
     if (result != PARSE_MORE)
         dispatch(h);
+    else if (h->peer_closed)
+        refuse(h, 400, CLOSE_ABORTED);
 }
 
 /* One step through the body, at most `n` bytes, into the sink. */
@@ -191,7 +198,7 @@ static bool take(struct request *r, ssize_t *result) {
     while (h->connection && h->input.length > 0 && !r->complete && !r->broken &&
            http1_parser_sunk(r->parser) < r->room)
         feed_body(r, r->room - http1_parser_sunk(r->parser));
-    if (h->peer_closed && h->input.length == 0 && !r->complete)
+    if (nothing_follows(h) && !r->complete)
         r->broken = true; /* it breaks off */
     *result = (ssize_t)http1_parser_sunk(r->parser);
     if (*result > 0 || r->complete)
@@ -208,6 +215,8 @@ static void skip_body(struct http1 *h) {
     r->body_dropped += http1_parser_sunk(r->parser);
     if (r->complete) {
         release_request(h);
+    } else if (h->peer_closed) {
+        connection_finish(h->connection, false);
     } else if (r->broken || r->body_dropped > h->options->drain_size) {
         connection_blame(h->connection, r->broken ? CLOSE_BAD_REQUEST : CLOSE_BODY_NOT_READ);
         drop_input(h);
@@ -284,7 +293,6 @@ static void on_end(struct connection *c) {
         refuse(h, 400, CLOSE_ABORTED);
     } else {
         r->exchange.peer_closed = true;
-        r->keep_alive = false;
         if (r->ended)
             connection_finish(c, false);
         else if (wait_pending(&r->reader) && take(r, &n))
@@ -327,7 +335,7 @@ static void on_shut_down(struct connection *c) {
 static void on_closed(struct connection *c) {
     struct http1 *h = c->owner;
     struct request *r = h->request;
-    if (r && r->dispatched && !r->ended &&
+    if (r && r->dispatched && (!r->ended || r->exchange.aborted) &&
         (c->reason == CLOSE_READ_ERROR || c->reason == CLOSE_WRITE_ERROR))
         c->reason = CLOSE_ABORTED;
     h->events->closed(h->owner, c);
@@ -359,6 +367,12 @@ static const struct connection_events http1_connection_events = {
 
 /* --- What the layers above do with a request -------------------------------------------------- */
 
+/* The connection is being closed, and the handler is the first to notice. */
+static int gone(struct request *r) {
+    r->exchange.aborted = true;
+    return UV_ECANCELED;
+}
+
 static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) {
     struct request *r = (struct request *)exchange;
     struct http1 *h = r->h;
@@ -379,7 +393,7 @@ static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) 
         return n;
     }
     if (!connection_is_open(h->connection))
-        return UV_ECANCELED;
+        return gone(r);
     h->connection->read_limit = 0;
     connection_read_start(h->connection);
     return wait_for(&r->reader);
@@ -391,18 +405,19 @@ static void settle_keep_alive(struct request *r, const struct response_head *hea
     const char *connection = headers_get(head->headers, "Connection");
     bool body_is_too_long = !r->complete && r->exchange.content_length > 0 &&
                             (uint64_t)r->exchange.content_length > h->options->drain_size;
-    if (h->shutting_down || r->broken || r->wants_continue || body_is_too_long ||
-        (connection && header_has_token(connection, "close")) ||
+    if (h->shutting_down || nothing_follows(h) || r->broken || r->wants_continue ||
+        body_is_too_long || (connection && header_has_token(connection, "close")) ||
         (head->kind == BODY_STREAM && http1_parser_is_1_0(r->parser)))
         r->keep_alive = false;
 }
 
 static int http1_send_head(struct exchange *exchange, const struct response_head *head) {
     struct request *r = (struct request *)exchange;
-    bool chunked;
+    bool chunked = false;
     if (exchange->aborted)
         return UV_ECANCELED;
     settle_keep_alive(r, head);
+    r->wants_continue = false; /* this is the answer, to be followed by no 100 */
     struct http1_framing framing = {
         .keep_alive = r->keep_alive,
         .http_1_0 = http1_parser_is_1_0(r->parser),
@@ -412,7 +427,7 @@ static int http1_send_head(struct exchange *exchange, const struct response_head
     r->chunked = chunked;
     r->counted = head->kind != BODY_STREAM;
     r->body_left = head->kind == BODY_LENGTH ? head->length : 0;
-    return err == UV_EPIPE ? UV_ECANCELED : err;
+    return err == UV_EPIPE ? gone(r) : err;
 }
 
 static int write_chunk(struct connection *c, const void *data, size_t length) {
@@ -436,7 +451,7 @@ static int http1_write(struct exchange *exchange, const void *data, size_t lengt
     r->body_left -= r->counted ? length : 0;
     int err = r->chunked ? write_chunk(c, data, length) : connection_write(c, data, length);
     if (err)
-        return err == UV_EPIPE ? UV_ECANCELED : err;
+        return err == UV_EPIPE ? gone(r) : err;
     if (c->pending > c->high_water)
         connection_flush(c);
     if (c->pending > c->high_water && coroutine_self())
@@ -449,7 +464,7 @@ static void release_request(struct http1 *h) {
     free_request(h->request);
     h->request = NULL;
     connection_set_deadline(h->connection, h->options->keep_alive_timeout);
-    if (h->shutting_down)
+    if (h->shutting_down || nothing_follows(h))
         connection_finish(h->connection, false);
     else if (!h->going_on)
         loop_post(h->connection->loop, &h->go_on);
@@ -466,12 +481,13 @@ static void http1_end(struct exchange *exchange, bool failed) {
         return;
     }
     if (failed || (r->counted && r->body_left > 0)) {
+        connection_flush(c); /* what was written, and the answers before this one */
         connection_close(c, CLOSE_HANDLER_FAILED, 0);
         return;
     }
     if (r->chunked)
         connection_write(c, "0\r\n\r\n", 5);
-    if (!r->keep_alive)
+    if (!r->keep_alive || nothing_follows(h))
         connection_finish(c, !r->complete || h->input.length > 0);
     else if (r->complete)
         release_request(h);

@@ -15,12 +15,17 @@ struct http1_parser {
     struct exchange *exchange;
     struct http1_limits limits;
     struct text url, name, value;
-    const char *data;   /* what llhttp is working on */
-    size_t head_length; /* of the head, before `data` */
-    size_t extras;      /* bytes of chunk extensions and trailers */
+    const char *data;           /* what llhttp is working on */
+    const char *framing;        /* … and where it goes on behind the last piece of body */
+    size_t head_length;         /* of the head, before `data` */
+    size_t extras;              /* bytes of a chunk's extensions, or of the trailers */
+    unsigned blanks;            /* in the request line so far */
+    unsigned protocol;          /* how much of "HTTP/" has come behind them */
+    bool line_begun, line_done; /* the request line */
     bool head_done, message_done, failed;
     bool keep_alive;
-    char last_byte; /* of the head, before `data` */
+    bool behind_chunk; /* the data of a chunk has just come: an empty line follows */
+    char last_byte;    /* of what is not body, before `framing` */
     char *sink;
     size_t sunk;
     int status;
@@ -100,6 +105,8 @@ static int on_header_value_complete(llhttp_t *llhttp) {
     if (ex->headers.count >= p->limits.header_count)
         return fail(p, 431);
     struct text name = p->name, value = p->value;
+    if (name.length == 0 || memchr(name.data, ' ', name.length))
+        return fail(p, 400);
     while (value.length > 0 && is_blank(value.data[value.length - 1]))
         value.data[--value.length] = '\0';
     p->name = p->value = (struct text){0};
@@ -109,28 +116,29 @@ static int on_header_value_complete(llhttp_t *llhttp) {
                : 0;
 }
 
-/* Of some fields two make the message ambiguous: which one would the next server believe? */
-static bool is_repeated(const struct headers *headers, const char *name) {
+static unsigned count(const struct headers *headers, const char *name) {
     size_t length = strlen(name);
-    int seen = 0;
+    unsigned seen = 0;
     for (uint32_t i = 0; i < headers->count; i++)
         if (headers->list[i].name_length == length &&
             strncasecmp(headers->list[i].name, name, length) == 0)
             seen++;
-    return seen > 1;
+    return seen;
 }
 
+/* Of some fields two make the message ambiguous: which one would the next server believe? */
 static int check_head(struct http1_parser *p) {
     const struct headers *headers = &p->exchange->headers;
+    unsigned hosts = count(headers, "Host"), codings = count(headers, "Transfer-Encoding");
     if (p->llhttp.http_major != 1 || p->llhttp.http_minor > 1)
         return fail(p, 505);
     if (p->llhttp.method == HTTP_CONNECT)
         return fail(p, 0); /* as node does: this is no proxy */
-    if (p->llhttp.http_minor == 1 && !headers_get(headers, "Host"))
+    if (hosts > 1 || (hosts == 0 && p->llhttp.http_minor == 1))
         return fail(p, 400);
-    if (is_repeated(headers, "Host") || is_repeated(headers, "Transfer-Encoding"))
+    if (codings > 1 || (codings == 1 && !(p->llhttp.flags & F_CHUNKED)))
         return fail(p, 400);
-    if (p->llhttp.http_minor == 0 && (p->llhttp.flags & F_TRANSFER_ENCODING))
+    if (codings == 1 && p->llhttp.http_minor == 0)
         return fail(p, 400); /* RFC 9112 6.1: faulty framing */
     return 0;
 }
@@ -154,55 +162,11 @@ static int on_headers_complete(llhttp_t *llhttp) {
     return ex->content_length ? HPE_PAUSED : 0;
 }
 
-/* --- The body --------------------------------------------------------------------------------- */
-
-static int on_body(llhttp_t *llhttp, const char *at, size_t n) {
-    struct http1_parser *p = (struct http1_parser *)llhttp;
-    if (p->sink)
-        memcpy(p->sink + p->sunk, at, n);
-    p->sunk += n;
-    return 0;
-}
-
-static int on_chunk_extension(llhttp_t *llhttp, const char *at, size_t n) {
-    return on_extra((struct http1_parser *)llhttp, n);
-}
-
-static int on_message_complete(llhttp_t *llhttp) {
-    ((struct http1_parser *)llhttp)->message_done = true;
-    return HPE_PAUSED;
-}
-
-static const llhttp_settings_t settings = {
-    .on_url = on_url,
-    .on_url_complete = on_url_complete,
-    .on_header_field = on_header_field,
-    .on_header_value = on_header_value,
-    .on_header_value_complete = on_header_value_complete,
-    .on_headers_complete = on_headers_complete,
-    .on_body = on_body,
-    .on_chunk_extension_name = on_chunk_extension,
-    .on_chunk_extension_value = on_chunk_extension,
-    .on_message_complete = on_message_complete,
-};
-
-/* --- Driving ---------------------------------------------------------------------------------- */
-
-struct http1_parser *http1_parser_new(struct exchange *exchange,
-                                      const struct http1_limits *limits) {
-    struct http1_parser *p = arena_zalloc(&exchange->arena, sizeof *p);
-    if (!p)
-        return NULL;
-    llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
-    p->exchange = exchange;
-    p->limits = *limits;
-    p->last_byte = '\n';
-    return p;
-}
+/* --- Lines ------------------------------------------------------------------------------------ */
 
 /*
- * Every line of the head ends in CRLF, none begins with a blank, and a CR stands nowhere else. What
- * llhttp accepts beyond that (LF alone, folding) is where request smuggling begins.
+ * Every line ends in CRLF, none begins with a blank, and a CR stands nowhere else. What llhttp
+ * accepts beyond that (LF alone, folding) is where request smuggling begins.
  */
 static bool lines_are_strict(struct http1_parser *p, const char *data, size_t n) {
     const char *end = data + n, *at;
@@ -222,22 +186,118 @@ static bool lines_are_strict(struct http1_parser *p, const char *data, size_t n)
     return true;
 }
 
-static enum parse_result check_progress(struct http1_parser *p, const char *data, size_t n) {
-    if (!lines_are_strict(p, data, n))
-        fail(p, 400);
-    p->head_length += n;
-    if (p->head_length > p->limits.head_size)
-        fail(p, p->exchange->url ? 431 : 414);
-    return p->failed ? PARSE_ERROR : PARSE_MORE;
+/* "METHOD url HTTP/1.1": one blank between them, no control characters, no other protocol. */
+static bool request_line_is_strict(struct http1_parser *p, const char *data, size_t n) {
+    static const char protocol[] = "HTTP/";
+    for (const char *at = data; at < data + n && !p->line_done; at++) {
+        if (*at == '\r' || *at == '\n') {
+            p->line_done = p->line_begun; /* empty lines before it are allowed */
+            continue;
+        }
+        p->line_begun = true;
+        if (*at == ' ')
+            p->blanks++;
+        else if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7f)
+            return false; /* a URL is ASCII (RFC 3986 2) */
+        else if (p->blanks == 2 && p->protocol < sizeof protocol - 1)
+            if (*at != protocol[p->protocol++])
+                return false;
+    }
+    return !p->line_done || p->blanks == 2;
+}
+
+/* What stands between the data of chunks, and behind the last one, up to `end`. */
+static int check_framing(struct http1_parser *p, const char *end) {
+    const char *start = p->framing;
+    if (start == end)
+        return 0;
+    p->framing = end;
+    if (p->behind_chunk && *start != '\r')
+        return fail(p, 400);
+    p->behind_chunk = false;
+    return lines_are_strict(p, start, (size_t)(end - start)) ? 0 : fail(p, 400);
+}
+
+/* --- The body --------------------------------------------------------------------------------- */
+
+static int on_body(llhttp_t *llhttp, const char *at, size_t n) {
+    struct http1_parser *p = (struct http1_parser *)llhttp;
+    if (p->exchange->content_length < 0) {
+        if (check_framing(p, at))
+            return HPE_USER;
+        p->framing = at + n;
+        p->behind_chunk = true;
+        p->last_byte = '\0';
+    }
+    if (p->sink)
+        memcpy(p->sink + p->sunk, at, n);
+    p->sunk += n;
+    return 0;
+}
+
+static int on_chunk_extension(llhttp_t *llhttp, const char *at, size_t n) {
+    return on_extra((struct http1_parser *)llhttp, n);
+}
+
+static int on_chunk_complete(llhttp_t *llhttp) {
+    ((struct http1_parser *)llhttp)->extras = 0;
+    return 0;
+}
+
+static int on_message_complete(llhttp_t *llhttp) {
+    ((struct http1_parser *)llhttp)->message_done = true;
+    return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+    .on_url = on_url,
+    .on_url_complete = on_url_complete,
+    .on_header_field = on_header_field,
+    .on_header_value = on_header_value,
+    .on_header_value_complete = on_header_value_complete,
+    .on_headers_complete = on_headers_complete,
+    .on_body = on_body,
+    .on_chunk_extension_name = on_chunk_extension,
+    .on_chunk_extension_value = on_chunk_extension,
+    .on_chunk_complete = on_chunk_complete,
+    .on_message_complete = on_message_complete,
+};
+
+/* --- Driving ---------------------------------------------------------------------------------- */
+
+struct http1_parser *http1_parser_new(struct exchange *exchange,
+                                      const struct http1_limits *limits) {
+    struct http1_parser *p = arena_zalloc(&exchange->arena, sizeof *p);
+    if (!p)
+        return NULL;
+    llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
+    p->exchange = exchange;
+    p->limits = *limits;
+    p->last_byte = '\n';
+    return p;
+}
+
+static void check_progress(struct http1_parser *p, bool in_head, const char *data, size_t n) {
+    if (in_head) {
+        if (!lines_are_strict(p, data, n))
+            fail(p, 400);
+        p->head_length += n;
+        if (p->head_length > p->limits.head_size)
+            fail(p, p->exchange->url ? 431 : 414);
+    } else if (p->exchange->content_length < 0) {
+        check_framing(p, data + n);
+    }
 }
 
 enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, size_t n,
                                     size_t *used) {
     bool in_head = !p->head_done;
     *used = n;
+    if (in_head && !request_line_is_strict(p, data, n))
+        fail(p, 400);
     if (p->failed)
         return PARSE_ERROR;
-    p->data = data;
+    p->data = p->framing = data;
     llhttp_errno_t err = llhttp_execute(&p->llhttp, data, n);
     if (err == HPE_PAUSED) {
         *used = (size_t)(llhttp_get_error_pos(&p->llhttp) - data);
@@ -246,7 +306,8 @@ enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, si
         fail(p, 400);
         return PARSE_ERROR;
     }
-    if (in_head && check_progress(p, data, *used) == PARSE_ERROR)
+    check_progress(p, in_head, data, *used);
+    if (p->failed)
         return PARSE_ERROR;
     if (p->message_done)
         return PARSE_DONE;

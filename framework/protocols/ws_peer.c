@@ -179,7 +179,7 @@ static bool receive_close(struct ws_peer *peer, const char *data, size_t length)
     if (peer->state == WS_PEER_OPEN)
         send_close(peer, code, length ? data + 2 : "", length ? length - 2 : 0);
     peer->state = WS_PEER_CLOSING;
-    connection_finish(peer->connection, false);
+    connection_finish(peer->connection, true);
     return false;
 }
 
@@ -353,6 +353,7 @@ static void end_if_through(struct ws_peer *peer) {
     if (!peer->ended || peer->input.length > 0 || !connection_is_open(peer->connection))
         return;
     abnormal(peer, UV_EOF, "the peer has gone without a close frame");
+    connection_flush(peer->connection); /* it may have closed its own side only */
     connection_close(peer->connection, CLOSE_WS_ABNORMAL, UV_EOF);
 }
 

@@ -37,6 +37,7 @@
 #define WITH_ASAN 1
 #include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
+#include <sanitizer/lsan_interface.h>
 #endif
 
 #if defined __has_include
@@ -120,6 +121,23 @@ static inline void left(void *outside_fake) {
     __sanitizer_finish_switch_fiber(outside_fake, NULL, NULL);
 #else
     (void)outside_fake;
+#endif
+}
+
+/* What only a suspended stack knows is no leak. */
+static inline void became_live(struct coroutine *co) {
+#ifdef WITH_ASAN
+    __lsan_register_root_region(co->mapping + page_size(), co->pool->stack_size);
+#else
+    (void)co;
+#endif
+}
+
+static inline void no_longer_live(struct coroutine *co) {
+#ifdef WITH_ASAN
+    __lsan_unregister_root_region(co->mapping + page_size(), co->pool->stack_size);
+#else
+    (void)co;
 #endif
 }
 
@@ -243,6 +261,7 @@ static struct coroutine *borrow(struct coroutine_pool *pool) {
 }
 
 static void give_back(struct coroutine *co) {
+    no_longer_live(co);
     unlink_from_list(co);
     co->pool->live_count--;
     push(&co->pool->idle, co);
@@ -284,6 +303,7 @@ int coroutine_start(struct coroutine_pool *pool, coroutine_fn *fn, void *arg) {
         return UV_ENOMEM;
     push(&pool->live, co);
     pool->live_count++;
+    became_live(co);
     co->fn = fn;
     co->arg = arg;
     co->ended = false;
