@@ -4,7 +4,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* A status below 200 is no answer: the client would wait for another. */
@@ -20,11 +19,10 @@ static bool is_head(const struct context *context) {
 /* The length that is announced, if it is one. */
 static bool announced_length(const struct context *context, uint64_t *length) {
     const char *text = headers_get(&context->headers, "Content-Length");
-    size_t digits = text ? strspn(text, "0123456789") : 0;
-    if (digits == 0 || digits > 18 || text[digits])
-        return false;
-    *length = strtoull(text, NULL, 10);
-    return true;
+    size_t digits = 0;
+    for (*length = 0; text && text[digits] >= '0' && text[digits] <= '9' && digits < 19; digits++)
+        *length = *length * 10 + (uint64_t)(text[digits] - '0');
+    return digits > 0 && !text[digits];
 }
 
 /* Where the body ends is not for a header to say that somebody has set: a client that believed it

@@ -62,12 +62,19 @@ static bool nothing_follows(const struct http1 *h) {
     return h->peer_closed && h->input.length == 0;
 }
 
+/* Too many answers wait to be sent: nothing else is begun before the client takes some. */
+static bool is_clogged(struct connection *c) {
+    if (c->pending > c->high_water)
+        connection_flush(c);
+    return c->pending > c->high_water;
+}
+
 /* The socket is read while there is room for what comes. */
 static void control_flow(struct http1 *h) {
     struct connection *c = h->connection;
     struct request *r = h->request;
     size_t limit = h->options->read_ahead;
-    bool busy = r && r->dispatched && !r->ended && !wait_pending(&r->reader);
+    bool busy = r ? r->dispatched && !r->ended && !wait_pending(&r->reader) : is_clogged(c);
     if (h->peer_closed)
         return;
     c->read_limit = busy ? (limit > h->input.length ? limit - h->input.length : 1) : 0;
@@ -224,10 +231,13 @@ static void skip_body(struct http1 *h) {
     }
 }
 
-/* Do something with the input. False if nothing can be done before the handler goes on. */
+/* Do something with the input. False if nothing can be done before the handler goes on, or before
+ * the client has taken its answers. */
 static bool step(struct http1 *h) {
     struct request *r = h->request;
     ssize_t n;
+    if (!r && is_clogged(h->connection))
+        return false;
     if (!r && !begin_request(h)) {
         connection_close(h->connection, CLOSE_NO_MEMORY, UV_ENOMEM);
         return false;
@@ -288,7 +298,8 @@ static void on_end(struct connection *c) {
     ssize_t n;
     h->peer_closed = true;
     if (!r) {
-        connection_finish(c, false);
+        if (nothing_follows(h))
+            connection_finish(c, false);
     } else if (!r->dispatched) {
         refuse(h, 400, CLOSE_ABORTED);
     } else {
@@ -304,7 +315,8 @@ static void on_timeout(struct connection *c) {
     struct http1 *h = c->owner;
     struct request *r = h->request;
     if (!r) {
-        connection_finish(c, false);
+        if (h->input.length == 0) /* else it is clogged, which has a deadline of its own */
+            connection_finish(c, false);
     } else if (!r->dispatched) {
         refuse(h, 408, CLOSE_HEAD_TIMEOUT);
     } else if (r->ended) {
@@ -320,7 +332,9 @@ static void on_timeout(struct connection *c) {
 
 static void on_drained(struct connection *c) {
     struct http1 *h = c->owner;
-    if (h->request && wait_pending(&h->request->writer))
+    if (!h->request)
+        loop_post(c->loop, &h->go_on);
+    else if (wait_pending(&h->request->writer))
         wait_done(&h->request->writer, 0);
 }
 
@@ -329,6 +343,8 @@ static void on_shut_down(struct connection *c) {
     h->shutting_down = true;
     if (!h->request)
         connection_finish(c, false);
+    else if (h->request->ended) /* no need to wait for a body that nobody reads */
+        connection_finish(c, true);
 }
 
 /* The handler that is at work, if any, hears of it and comes to its end; h waits for that. */

@@ -10,18 +10,23 @@ struct text {
     size_t length, capacity;
 };
 
+/* How far the request line has come. */
+struct request_line {
+    unsigned blanks;
+    unsigned protocol; /* how much of "HTTP/" has come behind them */
+    bool begun, done;
+};
+
 struct http1_parser {
     llhttp_t llhttp; /* first */
     struct exchange *exchange;
     struct http1_limits limits;
     struct text url, name, value;
-    const char *data;           /* what llhttp is working on */
-    const char *framing;        /* … and where it goes on behind the last piece of body */
-    size_t head_length;         /* of the head, before `data` */
-    size_t extras;              /* bytes of a chunk's extensions, or of the trailers */
-    unsigned blanks;            /* in the request line so far */
-    unsigned protocol;          /* how much of "HTTP/" has come behind them */
-    bool line_begun, line_done; /* the request line */
+    const char *data;    /* what llhttp is working on */
+    const char *framing; /* … and where it goes on behind the last piece of body */
+    size_t head_length;  /* of the head, before `data` */
+    size_t extras;       /* bytes of a chunk's extensions, or of the trailers */
+    struct request_line line;
     bool head_done, message_done, failed;
     bool keep_alive;
     bool behind_chunk; /* the data of a chunk has just come: an empty line follows */
@@ -186,24 +191,29 @@ static bool lines_are_strict(struct http1_parser *p, const char *data, size_t n)
     return true;
 }
 
-/* "METHOD url HTTP/1.1": one blank between them, no control characters, no other protocol. */
+/* "METHOD url HTTP/1.1": one blank between them, nothing but ASCII (RFC 3986 2), no control
+ * characters, no other protocol. */
 static bool request_line_is_strict(struct http1_parser *p, const char *data, size_t n) {
     static const char protocol[] = "HTTP/";
-    for (const char *at = data; at < data + n && !p->line_done; at++) {
-        if (*at == '\r' || *at == '\n') {
-            p->line_done = p->line_begun; /* empty lines before it are allowed */
-            continue;
-        }
-        p->line_begun = true;
-        if (*at == ' ')
-            p->blanks++;
-        else if ((unsigned char)*at < ' ' || (unsigned char)*at >= 0x7f)
-            return false; /* a URL is ASCII (RFC 3986 2) */
-        else if (p->blanks == 2 && p->protocol < sizeof protocol - 1)
-            if (*at != protocol[p->protocol++])
+    struct request_line line = p->line;
+    for (const char *at = data; at < data + n && !line.done; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c > ' ' && c < 0x7f) {
+            line.begun = true;
+            if (line.blanks == 2 && line.protocol < sizeof protocol - 1 &&
+                c != protocol[line.protocol++])
                 return false;
+        } else if (c == ' ') {
+            line.begun = true;
+            line.blanks++;
+        } else if (c == '\r' || c == '\n') {
+            line.done = line.begun; /* empty lines before it are allowed */
+        } else {
+            return false;
+        }
     }
-    return !p->line_done || p->blanks == 2;
+    p->line = line;
+    return !line.done || line.blanks == 2;
 }
 
 /* What stands between the data of chunks, and behind the last one, up to `end`. */

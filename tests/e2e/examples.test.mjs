@@ -479,7 +479,8 @@ async function mute (server, path, reads) {
   return client
 }
 
-describe('the end', () => {
+// Some at once, since most of it is waiting.
+describe('the end', { concurrency: 4 }, () => {
   const pathOf = name => name === 'chat' ? '/chat/a?name=Ada' : '/'
   const goodbye = Buffer.from([0x88, 2, 1001 >> 8, 1001 & 255])
 

@@ -3,7 +3,6 @@
 
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs/promises'
 import http from 'node:http'
@@ -12,70 +11,23 @@ import os from 'node:os'
 import path from 'node:path'
 import { Readable } from 'node:stream'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { fileURLToPath } from 'node:url'
 import Koa from 'koa'
 import route from 'koa-route'
 import { Agent, Pool, fetch } from 'undici'
+import { each, eventually, startServer as start, withPatience } from './support.mjs'
 
 const KIB = 1024
 const MIB = 1024 * KIB
-const PATIENCE = 10_000 // milliseconds for what should come at once
 
 const BAD_REQUEST = bare('400 Bad Request')
-const KEEP_ALIVE = 'Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n'
 
 function bare (status) {
   return `HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`
 }
 
-function withPatience (promise, what, ms = PATIENCE) {
-  let timer
-  const late = new Promise((resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`${what()} (waited ${ms} ms)`)), ms)
-  })
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer))
-}
-
-async function eventually (condition, what, ms = PATIENCE) {
-  for (const end = Date.now() + ms; ;) {
-    const value = await condition()
-    if (value) return value
-    if (Date.now() > end) throw new Error(`never: ${what}`)
-    await sleep(10)
-  }
-}
-
 // --- The server ----------------------------------------------------------------------------------
 
-const build = process.env.BUILD_DIR || fileURLToPath(new URL('../../build', import.meta.url))
-const running = new Set()
-
-async function startServer (env = {}, limits = 'true') {
-  const child = spawn('sh', ['-c', `${limits} && exec "$0"`, `${build}/tests/support/http_server`], {
-    env: { ...process.env, DEBUG: '', SILENT: '1', ...env, PORT: '0' },
-    stdio: ['ignore', 'pipe', 'pipe']
-  })
-  const server = { child, stdout: '', stderr: '', exited: once(child, 'close') }
-  running.add(child)
-  child.once('close', () => running.delete(child))
-  child.stderr.on('data', data => { server.stderr += data })
-  child.stdout.on('data', data => { server.stdout += data })
-  const line = await eventually(() => {
-    assert.equal(child.exitCode, null, `the server ended: ${server.stderr}`)
-    return /^listening on http:\/\/127\.0\.0\.1:(\d+)\n$/.exec(server.stdout)
-  }, 'the server listens')
-  server.port = Number(line[1])
-  server.signal = name => child.kill(name)
-  server.ended = () => withPatience(server.exited, () => 'the server does not end').then(([code]) => code)
-  server.stop = async () => {
-    server.signal('SIGTERM')
-    assert.equal(await server.ended(), 0, server.stderr)
-    assert.doesNotMatch(server.stderr, /Sanitizer|runtime error/)
-  }
-  return server
-}
-
-after(() => running.forEach(child => child.kill('SIGKILL')))
+const startServer = env => start('tests/support/http_server', { env: { SILENT: '1', ...env } })
 
 // A server for all tests of one describe().
 function serverOf (env) {
@@ -88,11 +40,11 @@ function serverOf (env) {
 // --- A client that sees everything ---------------------------------------------------------------
 
 class Client {
-  constructor (port, options) {
+  constructor (port) {
     this.received = '' // and not taken yet
     this.transcript = ''
     this.over = false
-    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true, ...options })
+    this.socket = net.connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
     this.socket.setEncoding('latin1')
     this.socket.on('data', data => { this.received += data; this.transcript += data; this.wake?.() })
     this.socket.on('end', () => { this.over = 'end'; this.wake?.() })
@@ -100,8 +52,8 @@ class Client {
     this.socket.on('close', () => { this.over ||= 'close'; this.wake?.() })
   }
 
-  static async connect (port, options) {
-    const client = new Client(port, options)
+  static async connect (port) {
+    const client = new Client(port)
     await once(client.socket, 'connect')
     return client
   }
@@ -267,8 +219,6 @@ async function closedBy (port, fn) {
   const moved = Object.keys(closed).map(key => [key, closed[key] - (before[key] || 0)])
   return Object.fromEntries(moved.filter(([, n]) => n !== 0))
 }
-
-const each = (n, fn) => Promise.all(Array.from({ length: n }, (_, i) => fn(i)))
 
 // --- The same bytes as Koa -----------------------------------------------------------------------
 
@@ -1308,7 +1258,7 @@ describe('the limits that stand in the manual', () => {
 
 describe('when descriptors run out', () => {
   test('more connections are closed, and others come later', async () => {
-    const server = await startServer({}, 'ulimit -n 40')
+    const server = await startServer({ NOFILE: '40' })
     const clients = await each(60, () => Client.connect(server.port))
     const open = []
     await Promise.all(clients.map(async client => {
@@ -2087,7 +2037,7 @@ describe('draining', { concurrency: true }, () => {
   for (const signal of ['SIGTERM', 'SIGINT']) {
     test(`${signal} with nothing to do`, async () => {
       const server = await startServer()
-      server.signal(signal)
+      server.child.kill(signal)
       await ends(server, { within: 0 })
       assert.equal(server.stdout, `listening on http://127.0.0.1:${server.port}\n`)
     })
@@ -2103,7 +2053,7 @@ describe('draining', { concurrency: true }, () => {
     const reading = await connected(server, request('POST', '/echo', 'Content-Length: 10\r\n', 'abc'))
     const beginning = await connected(server, 'GET /sleep?ms=50 HTTP/1.1\r\n')
     await busy(server.port, 4)
-    server.signal('SIGTERM')
+    server.child.kill('SIGTERM')
     const start = performance.now()
     assert.equal(await idle.rest(), '')
     assert.equal(await silent.rest(), '')
@@ -2125,7 +2075,7 @@ describe('draining', { concurrency: true }, () => {
     const server = await startServer({ DRAIN_TIMEOUT: '60000' })
     const client = await connected(server, request('POST', '/ignore', 'Content-Length: 10\r\n', 'abc'))
     assert.equal((await client.response()).body, 'ignored')
-    server.signal('SIGTERM')
+    server.child.kill('SIGTERM')
     assert.equal(await client.rest(), '')
     client.close()
     await ends(server, { within: 0 })
@@ -2153,7 +2103,7 @@ describe('draining', { concurrency: true }, () => {
       const client = await connected(server, text)
       client.socket.pause()
       await busy(server.port)
-      server.signal('SIGTERM')
+      server.child.kill('SIGTERM')
       const took = await ends(server, { within: 300 })
       assert.ok(took > 225, `${took} ms`)
       client.close()
@@ -2164,10 +2114,10 @@ describe('draining', { concurrency: true }, () => {
       const client = await connected(server, text)
       client.socket.pause()
       await busy(server.port)
-      server.signal('SIGTERM')
+      server.child.kill('SIGTERM')
       await sleep(100)
       assert.equal(server.child.exitCode, null)
-      server.signal('SIGTERM')
+      server.child.kill('SIGTERM')
       await ends(server, { within: 0 })
       client.close()
     })
@@ -2177,7 +2127,7 @@ describe('draining', { concurrency: true }, () => {
     const server = await startServer({ DRAIN_TIMEOUT: '100', SILENT: '' })
     const client = await connected(server, get('/work?ms=3500'))
     await busy(server.port)
-    server.signal('SIGTERM')
+    server.child.kill('SIGTERM')
     await ends(server, { within: 1000, stderr: 'acacia: 1 handlers did not end when the server stopped\n' })
     client.close()
   })
@@ -2197,7 +2147,7 @@ describe('draining', { concurrency: true }, () => {
         }
       })
       await sleep(50 + Math.random() * 50)
-      server.signal('SIGTERM')
+      server.child.kill('SIGTERM')
       await ends(server, { within: 100 })
       await load
       assert.ok(answered > 0)
@@ -2208,7 +2158,7 @@ describe('draining', { concurrency: true }, () => {
     const server = await startServer()
     const clients = await each(20, () => connected(server, get('/sleep?ms=1000').repeat(2)))
     await busy(server.port, 20)
-    server.signal('SIGTERM')
+    server.child.kill('SIGTERM')
     for (const client of clients) {
       assert.equal((await client.response()).headers.connection, 'close')
       assert.equal(await client.rest(), '')

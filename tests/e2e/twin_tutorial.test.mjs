@@ -7,12 +7,12 @@
 // plays one conversation alone, as a failure names it.
 
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
+import { before, test } from 'node:test'
 import net from 'node:net'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { build, startServer } from './support.mjs'
 
 const seed = Number(process.env.SEED || Date.now() % 2 ** 31)
 const scale = Number(process.env.SCALE || 1)
@@ -23,37 +23,13 @@ const MIB = 1024 * KIB
 
 // --- The two servers -----------------------------------------------------------------------------
 
-const servers = [] // ours and Koa's
-
-async function startServer (...command) {
-  const env = { ...process.env, PORT: '0', SILENT: '1' }
-  const child = spawn(command[0], command.slice(1), { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  const server = { child, stderr: '', exited: once(child, 'close') }
-  servers.push(server)
-  child.stderr.on('data', data => { server.stderr += data })
-  let stdout = ''
-  server.port = await new Promise((resolve, reject) => {
-    server.exited.then(() => reject(new Error(`${command} has ended\n${server.stderr}`)), reject)
-    child.stdout.on('data', data => {
-      stdout += data
-      const port = /^listening on http:\/\/127\.0\.0\.1:(\d+)$/m.exec(stdout)?.[1]
-      if (port) resolve(Number(port))
-    })
-  })
-}
+let servers // ours and Koa's
 
 before(async () => {
   console.log(`SEED=${seed}`)
-  const here = name => fileURLToPath(new URL(name, import.meta.url))
-  await startServer(`${process.env.BUILD_DIR || here('../../build')}/tests/twin/tutorial`)
-  await startServer(process.execPath, here('../twin/tutorial.js'))
-})
-
-after(async () => {
-  for (const { child } of servers) child.kill('SIGTERM')
-  const [[code]] = await Promise.all(servers.map(server => server.exited))
-  assert.equal(servers[0].stderr, '', 'nothing is said on stderr, least of all by a sanitizer')
-  assert.equal(code, 0)
+  const koa = fileURLToPath(new URL('../twin/tutorial.js', import.meta.url))
+  const paths = ['tests/twin/tutorial', path.relative(build, koa)]
+  servers = await Promise.all(paths.map(path => startServer(path, { env: { SILENT: '1' } })))
 })
 
 // --- Chance --------------------------------------------------------------------------------------
@@ -139,8 +115,8 @@ class Client {
 
 // One client of each server, who say the same.
 class Pair {
-  constructor (patience) {
-    this.patience = patience
+  constructor (clock) {
+    this.clock = clock
     this.clients = servers.map(server => new Client(server.port, () => this.note()))
     this.note()
   }
@@ -163,8 +139,12 @@ class Pair {
   async until (done) {
     for (;;) {
       const undone = this.clients.filter(client => !client.closed && !done(client))
-      const left = this.heard + this.patience * (undone.length === 1 ? 8 : 1) - Date.now()
-      if (undone.length === 0 || left <= 0) return undone.length === 0
+      if (undone.length === 0) return
+      const left = this.heard + this.clock.patience * (undone.length === 1 ? 8 : 1) - Date.now()
+      if (left <= 0) {
+        this.clock.silent = true
+        return
+      }
       let timer
       await new Promise(resolve => {
         this.wake = resolve
@@ -183,33 +163,32 @@ class Pair {
   }
 }
 
-// A difference is confirmed alone and with patience, since silence is a matter of time.
+// Play `count` conversations, many at a time. What was taken for silence may have been a busy machine: where that made
+// a difference, it is tried again alone, and with patience.
 async function playAll (kind, count, make, play) {
-  const failures = []
-  let next = 0
-  const playOne = (i, patience) => {
+  const problems = []
+  const playOne = (i, clock) => {
     const r = chance(kind, i)
-    return play(make(r, i), r, patience)
+    return play(make(r, i), r, clock)
   }
-  async function work () {
-    for (let i = next++; i < count && failures.length < 10; i = next++) {
-      const problem = await playOne(i, 250)
-      if (problem) failures.push([i, problem])
-    }
-  }
+  const report = (i, problem) => problem && problems.push(`SEED=${seed} ONLY='${kind} ${i}'\n${problem}`)
   if (only) {
     const [name, i] = only.split(' ')
-    const problem = name === kind && await playOne(Number(i), 1000)
-    if (problem) fail(problem)
-    return
+    if (name === kind) report(i, await playOne(Number(i), { patience: 1000 }))
+  } else {
+    const doubtful = []
+    let next = 0
+    await Promise.all(Array.from({ length: 24 }, async () => {
+      for (let i = next++; i < count && problems.length < 10; i = next++) {
+        const clock = { patience: 250, silent: false }
+        const problem = await playOne(i, clock)
+        if (problem && clock.silent) doubtful.push(i)
+        else report(i, problem)
+      }
+    }))
+    for (const i of doubtful.slice(0, 10)) report(i, await playOne(i, { patience: 2000 }))
   }
-  await Promise.all(Array.from({ length: 24 }, work))
-  const confirmed = []
-  for (const [i, problem] of failures) {
-    const again = await playOne(i, 1500)
-    confirmed.push(`SEED=${seed} ONLY='${kind} ${i}'${again ? '' : ' (only once)'}\n${again ?? problem}`)
-  }
-  if (confirmed.length > 0) fail(confirmed.join('\n\n'))
+  if (problems.length > 0) fail(problems.join('\n\n'))
 }
 
 // With the text alone: it is long enough.
@@ -594,6 +573,9 @@ const strange = {
   'a NUL in a parameter': [
     line('GET /users/%00 HTTP/1.1')
   ],
+  'HEAD without Content-Length over HTTP/1.0': [
+    { ...raw('HEAD /nope HTTP/1.0\r\nConnection: keep-alive\r\n\r\n'), method: 'HEAD' }
+  ],
   'no Host': [
     raw('GET / HTTP/1.1\r\nX: y\r\n\r\n')
   ],
@@ -682,8 +664,8 @@ function readResponses (bytes, methods) {
 const last = { method: 'GET', bytes: Buffer.from('GET /last HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n') }
 
 // The requests, one after the other or all at once; then the `last` one, unless a FIN or the servers end it.
-async function playRequests ({ requests, pipelined, fin }, r, patience) {
-  const pair = new Pair(patience)
+async function playRequests ({ requests, pipelined, fin }, r, clock) {
+  const pair = new Pair(clock)
   const all = fin || requests.at(-1).closes ? requests : [...requests, last]
   const methods = all.map(request => request.method)
   const count = client => readResponses(client.bytes, methods).responses.length
@@ -983,8 +965,8 @@ function makeConversation (r, i) {
     : { pieces: r.cut(Buffer.concat([hello, bytes])), differs, fin }
 }
 
-async function playConversation ({ hello, pieces, differs, fin }, r, patience) {
-  const pair = new Pair(patience)
+async function playConversation ({ hello, pieces, differs, fin }, r, clock) {
+  const pair = new Pair(clock)
   if (hello) {
     await pair.say([hello])
     await pair.until(client => client.bytes.includes('\r\n\r\n'))
@@ -1141,4 +1123,9 @@ test('crowds: everybody hears everybody, in order', () => playAll('crowd', 60 * 
 
 test('each difference was seen', { skip: Boolean(only) }, () => {
   assert.deepEqual(Object.keys(differences).filter(name => !seen.has(name)), [])
+})
+
+test('ours has said nothing on stderr, and ends well', async () => {
+  await servers[0].stop()
+  assert.equal(servers[0].stderr, '')
 })

@@ -3,7 +3,7 @@
 // beside it, and gets the same bytes.
 
 import assert from 'node:assert/strict'
-import { after, before, describe, test } from 'node:test'
+import { after, afterEach, before, describe, test } from 'node:test'
 import { isUtf8 } from 'node:buffer'
 import { execFile } from 'node:child_process'
 import crypto from 'node:crypto'
@@ -72,13 +72,23 @@ async function isAtRest (server, sockets = 0) {
   return stats
 }
 
-// A server for all tests of one describe(). At its end nothing may be left in it.
+// What a test that failed has left open is none of the next one's business.
+const opened = new Set()
+
+function closeAll () {
+  for (const socket of opened) socket.destroy()
+  opened.clear()
+}
+
+// A server for all tests of one describe(). At its end nothing may be left in it, and it has nothing to say.
 function serverOf (env) {
   const holder = {}
   before(async () => Object.assign(holder, await start(env)))
+  afterEach(closeAll)
   after(async () => {
     await isAtRest(holder)
     await holder.stop()
+    assert.equal(holder.stderr, '')
   })
   return holder
 }
@@ -155,6 +165,7 @@ class Peer {
     this.length = 0 // of what was received and not taken yet
     this.over = ''
     this.socket = net.connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
+    opened.add(this.socket)
     this.socket.on('data', data => { this.pieces.push(data); this.length += data.length; this.wake?.() })
     this.socket.on('end', () => { this.over = 'end'; this.wake?.() })
     this.socket.on('error', error => { this.over = error.code; this.wake?.() })
@@ -294,6 +305,7 @@ async function connect (server, path, options) {
   ws.closed = new Promise(resolve => ws.once('close', (code, reason) => resolve(`${code} ${reason}`.trimEnd())))
   ws.closed.then(() => ws.wake?.())
   ws.on('error', () => {})
+  ws.once('open', () => opened.add(ws._socket))
   ws.take = () => withPatience((async () => {
     while (ws.messages.length === 0 && ws.readyState < 3) await new Promise(resolve => { ws.wake = resolve })
     return ws.messages.shift()
@@ -477,7 +489,7 @@ describe('handshake', () => {
     const began = performance.now()
     for (let i = 0; i < 10; i++) assert.match(await answer(server, protocols(list)), /\r\nSec-WebSocket-Protocol: 00\r\n/)
     assert.match(await answer(server, protocols(`${list},00`)), /^HTTP\/1\.1 400 /)
-    assert.ok(performance.now() - began < 500, `${performance.now() - began} ms`)
+    assert.ok(performance.now() - began < 2000, `${performance.now() - began} ms`)
   })
 
   const UNAUTHORIZED = ['HTTP/1.1 401 Unauthorized', 'WWW-Authenticate: Basic', 'Content-Type: text/plain; charset=utf-8']
@@ -1178,7 +1190,7 @@ describe('handlers', () => {
   })
 
   test('a slow handler delays nobody else', async () => {
-    const slow = await connect(server, '/echo/slow?ms=500')
+    const slow = await connect(server, '/echo/slow?ms=1000')
     const ws = await connect(server, '/echo')
     slow.send('x')
     const began = performance.now()
@@ -1187,7 +1199,7 @@ describe('handlers', () => {
       await ws.take()
       assert.equal(await get(server, '/'), 'hello')
     }
-    assert.ok(performance.now() - began < 400)
+    assert.ok(performance.now() - began < 900)
     assert.equal(await slow.take(), 'x')
     slow.terminate()
     ws.terminate()
@@ -1397,7 +1409,7 @@ describe('handlers', () => {
     'close 4000 enough;send x': [['close 4000 enough'], 'close: 0', 'send: ENOTCONN', 'close 1000 '],
     'terminate;send x': [[], 'terminate: 0', 'send: ENOTCONN', 'close 1006 '],
     'sleep 1;recv': [['close 1000'], 'sleep: EINVAL', 'received nothing', 'recv: 0', 'close 1000 '],
-    'each close': [['text close', 'close 4001 each'].slice(1), 'each: 1', 'close 1000 ']
+    'each close': [['close 4001 each'], 'each: 1', 'close 1000 ']
   })) {
     test(`in a ping handler, which must not suspend: ${commands}`, async () => {
       const id = newId()

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 /* What handlers saw, for /seen. */
@@ -724,8 +725,15 @@ static void use_the_rest(app_t *app) {
     app_use(app, route_all("/request/:any", request));
 }
 
+static void limit_descriptors(rlim_t limit) {
+    struct rlimit both = {limit, limit};
+    if (limit && setrlimit(RLIMIT_NOFILE, &both))
+        perror("setrlimit");
+}
+
 int main(void) {
     static struct seen seen;
+    limit_descriptors(setting("NOFILE"));
     app_options_t options = options_from_environment();
     app_t *app = app_new_with(&options);
     app_set_data(app, &seen);
