@@ -109,7 +109,7 @@ typedef struct {
     size_t connections; /* 0: no limit but the descriptors; beyond it a new one is closed */
     size_t coroutines;  /* 10,000 handlers at once, waiting ones included; beyond it 503, or 1013 */
     size_t stack_size;  /* 256 KiB of virtual memory for each of them */
-    uint64_t drain_timeout; /* 4 s from SIGTERM, or app_close, to the end */
+    uint64_t drain_timeout; /* 3 s from SIGTERM, or app_close, to the end */
     bool silent; /* nothing on stderr: the default error listener and complaints say nothing */
 } app_options_t;
 

@@ -97,6 +97,8 @@ int ws_accept(websocket_t *ws);
  * Send a message, text or binary; the data is the caller's again on return. Text must be UTF-8:
  * that is not checked here.
  *
+ * ws_sendf formats as printf does: a NUL in an argument of %s ends it. ws_send keeps all bytes.
+ *
  * In a handler of the same socket it suspends while more than http.high_water bytes wait for a slow
  * peer. Everywhere else (another socket's handler, a callback of the loop) it never suspends, and
  * returns 1 when that much waits: sent all the same. More than ws.buffered_size closes the socket

@@ -36,7 +36,7 @@ static void fill_in_defaults(app_options_t *options) {
     DEFAULT(options->connections, SIZE_MAX);
     DEFAULT(options->coroutines, 10000);
     DEFAULT(options->stack_size, 256 * KIB);
-    DEFAULT(options->drain_timeout, 4 * SECOND);
+    DEFAULT(options->drain_timeout, 3 * SECOND);
 }
 
 /* A write to a socket that was reset must be an error, and not the end of the process. */

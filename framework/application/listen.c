@@ -221,7 +221,7 @@ int app_bind(app_t *app, const listen_options_t *options) {
                : err;
 }
 
-static int run(app_t *app, bool signals) {
+static int run(app_t *app, bool signals, bool announce) {
     if (app->setup_error || app->out_of_memory)
         return app->setup_error ? UV_EINVAL : UV_ENOMEM;
     app->running = true;
@@ -231,6 +231,8 @@ static int run(app_t *app, bool signals) {
     watch_signal(app, &app->sigterm, SIGTERM, signals);
     watch_signal(app, &app->sigint, SIGINT, signals);
     app->loop.settled = stop_when_done;
+    if (announce) /* not before the signals are watched: who reads it may send one at once */
+        printf("listening on http://127.0.0.1:%d\n", app_port(app));
     uv_run(&app->uv, UV_RUN_DEFAULT);
     app->loop.settled = NULL;
     stop_listening(app);
@@ -244,7 +246,7 @@ static int run(app_t *app, bool signals) {
 }
 
 int app_run(app_t *app) {
-    return app ? run(app, true) : UV_ENOMEM;
+    return app ? run(app, true, false) : UV_ENOMEM;
 }
 
 int app_port(const app_t *app) {
@@ -255,10 +257,8 @@ static int bind_and_run(app_t *app, const listen_options_t *options, bool announ
     int err = app_bind(app, options);
     if (err && !(app && (app->setup_error || app->options.silent)))
         fprintf(stderr, "acacia: can't listen on port %d: %s\n", options->port, uv_strerror(err));
-    if (!err && announce)
-        printf("listening on http://127.0.0.1:%d\n", app_port(app));
     if (!err)
-        err = run(app, !options->no_signals);
+        err = run(app, !options->no_signals, announce);
     if (app && app->loop.coroutines.live_count) {
         fflush(NULL); /* exit() would wait for a thread that a handler is stuck on */
         _exit(EXIT_SUCCESS);

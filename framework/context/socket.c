@@ -322,6 +322,7 @@ static void answer_request(struct websocket *ws, int err) {
     struct context *context = ws->context;
     struct exchange *exchange = context->exchange;
     ws->state = WS_CLOSED;
+    exchange->last = true; /* frames may follow, which are no requests */
     if (!ws->terminated) {
         context_finish(context, err);
         return;

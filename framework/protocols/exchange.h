@@ -79,6 +79,7 @@ struct exchange {
     bool upgrade;           /* the client asks for another protocol on this connection */
     bool aborted;           /* the client is gone: nothing can be read or written any more */
     bool peer_closed;       /* it has closed its side; most that do don't wait for an answer */
+    bool last;              /* set by the layer above: no further request on this connection */
     void *ctx;              /* the layer above's own */
 };
 

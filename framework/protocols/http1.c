@@ -421,8 +421,9 @@ static void settle_keep_alive(struct request *r, const struct response_head *hea
     const char *connection = headers_get(head->headers, "Connection");
     bool body_is_too_long = !r->complete && r->exchange.content_length > 0 &&
                             (uint64_t)r->exchange.content_length > h->options->drain_size;
-    if (h->shutting_down || nothing_follows(h) || r->broken || r->wants_continue ||
-        body_is_too_long || (connection && header_has_token(connection, "close")) ||
+    if (h->shutting_down || r->exchange.last || nothing_follows(h) || r->broken ||
+        r->wants_continue || body_is_too_long ||
+        (connection && header_has_token(connection, "close")) ||
         (head->kind == BODY_STREAM && http1_parser_is_1_0(r->parser)))
         r->keep_alive = false;
 }
@@ -504,7 +505,7 @@ static void http1_end(struct exchange *exchange, bool failed) {
     if (r->chunked)
         connection_write(c, "0\r\n\r\n", 5);
     if (!r->keep_alive || nothing_follows(h))
-        connection_finish(c, !r->complete || h->input.length > 0);
+        connection_finish(c, !r->complete || exchange->last || h->input.length > 0);
     else if (r->complete)
         release_request(h);
     else if (!h->going_on)

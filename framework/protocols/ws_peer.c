@@ -284,8 +284,10 @@ static bool receive_payload(struct ws_peer *peer, struct ws_incoming *in) {
     uint64_t left = frame->length - in->frame_done;
     size_t n = left < peer->input.length ? (size_t)left : peer->input.length;
     bool control = is_control(frame->opcode);
-    char *to = (char *)in->small + in->frame_done;
-    if (!control) {
+    char *to;
+    if (control) {
+        to = (char *)in->small + in->frame_done;
+    } else {
         if (!reserve(in, n))
             return no_memory(peer);
         to = in->data + in->length;

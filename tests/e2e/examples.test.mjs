@@ -551,3 +551,11 @@ for (const name of ['routes', 'chat']) {
     await Promise.all(clients.map(client => client.destroy()))
   })
 }
+
+test('a signal at the very moment of the listening line drains', async () => {
+  for (let i = 0; i < 10; i++) {
+    const program = startProgram('hello', {})
+    program.child.stdout.once('data', () => program.child.kill('SIGTERM'))
+    assert.equal(await program.ended(), 0, program.stderr)
+  }
+})
