@@ -527,6 +527,7 @@ static struct connection *http1_take_over(struct exchange *exchange, char **earl
     connection_set_deadline(c, 0);
     c->read_limit = 0;
     exchange->loop->counts.exchanges--;
+    loop_unpost(exchange->loop, &h->go_on);
     h->connection = NULL;
     h->request = NULL;
     if (!h->going_on)
