@@ -1469,6 +1469,22 @@ describe('handlers', () => {
     assert.deepEqual((await notesOf(server, 'each')).slice(0, 3), ['broadcast: 5', 'others: 4', 'each: 5'])
   })
 
+  test('told by a page', async () => {
+    const members = [await connect(server, '/do?id=told'), await connect(server, '/echo'), await connect(server, '/who/x')]
+    await members[2].take()
+    assert.equal(await get(server, '/tell?text=hello'), '3 of 3')
+    for (const ws of members) assert.equal(await ws.take(), 'hello')
+    members[0].send('paths;close 1000')
+    await members[0].end()
+    for (const ws of members.slice(1)) {
+      ws.close()
+      await ws.end()
+    }
+    await isAtRest(server)
+    assert.equal(await get(server, '/tell?text=hello'), '0 of 0')
+    assert.deepEqual((await notesOf(server, 'told')).slice(0, 3).sort(), ['/do itself', '/echo itself', '/who/x itself'])
+  })
+
   test('a member that terminates all others, and all with itself, within a broadcast', async () => {
     for (const [what, survivor] of [['others', true], ['terminate', false]]) {
       const members = await Promise.all(Array.from({ length: 20 }, () => connect(server, '/do')))

@@ -339,6 +339,16 @@ static int do_each(ctx_t *ctx, const char *args) {
     return (int)each.count;
 }
 
+static void note_path(websocket_t *ws, void *arg) {
+    ctx_t *ctx = ws_ctx(ws);
+    note(arg, "%s %s", ctx->path, ctx->websocket == ws ? "itself" : "?");
+}
+
+static int do_paths(ctx_t *ctx, const char *args) {
+    ws_each(ctx->app, note_path, ctx);
+    return 0;
+}
+
 static int do_broadcast(ctx_t *ctx, const char *args) {
     return (int)ws_broadcast(ctx->app, (ws_message_t){args, strlen(args), false}, NULL);
 }
@@ -493,6 +503,7 @@ static const struct {
     {"echo", do_echo},
     {"recv", do_recv},
     {"each", do_each},
+    {"paths", do_paths},
     {"broadcast", do_broadcast},
     {"others", do_broadcast_others},
     {"state", do_state},
@@ -627,6 +638,12 @@ static int show_log(ctx_t *ctx) {
     return ctx_text(ctx, log && log->text ? log->text : "");
 }
 
+static int tell_all(ctx_t *ctx) {
+    const char *text = ctx_query(ctx, "text");
+    ws_message_t message = {text, strlen(text), false};
+    return ctx_textf(ctx, "%zu of %zu", ws_broadcast(ctx->app, message, NULL), ws_count(ctx->app));
+}
+
 static int sleeper(ctx_t *ctx) {
     int err = await_sleep((uint64_t)number(ctx, "ms", 0));
     return err ? err : ctx_text(ctx, "slept");
@@ -689,6 +706,7 @@ int main(void) {
     app_use(app, route_get("/stats", stats));
     app_use(app, route_get("/log", show_log));
     app_use(app, route_get("/sleep", sleeper));
+    app_use(app, route_get("/tell", tell_all));
 
     int err = app_listen(app, 0);
     free_logs();
