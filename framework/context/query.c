@@ -66,3 +66,40 @@ int query_parse(struct query *query, struct arena *arena, const char *string, si
     query->pairs = pairs;
     return 0;
 }
+
+static char *put_encoded(char *to, const char *from) {
+    static const char plain[] =
+        "*-._0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    static const char hex[] = "0123456789ABCDEF";
+    for (; *from; from++) {
+        unsigned char byte = (unsigned char)*from;
+        if (strchr(plain, byte)) {
+            *to++ = (char)byte;
+        } else if (byte == ' ') {
+            *to++ = '+';
+        } else {
+            *to++ = '%';
+            *to++ = hex[byte >> 4];
+            *to++ = hex[byte & 15];
+        }
+    }
+    return to;
+}
+
+char *query_format(struct arena *arena, const char *const *pairs) {
+    size_t size = 1;
+    for (const char *const *pair = pairs; *pair; pair += 2)
+        size += 3 * (strlen(pair[0]) + strlen(pair[1])) + 2;
+    char *string = arena_alloc(arena, size), *to = string;
+    if (!string)
+        return NULL;
+    for (const char *const *pair = pairs; *pair; pair += 2) {
+        if (to > string)
+            *to++ = '&';
+        to = put_encoded(to, pair[0]);
+        *to++ = '=';
+        to = put_encoded(to, pair[1]);
+    }
+    *to = '\0';
+    return string;
+}

@@ -33,4 +33,8 @@ struct query {
  */
 int query_parse(struct query *query, struct arena *arena, const char *string, size_t n);
 
+/* The other way round: names and values in turn, NULL at the end, as URLSearchParams writes them:
+ * {"q", "a b", "c", "", NULL} is "q=a+b&c=". In the arena; NULL when there is no memory. */
+char *query_format(struct arena *arena, const char *const *pairs);
+
 #endif

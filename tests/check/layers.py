@@ -7,13 +7,18 @@ import sys
 top = pathlib.Path('framework')
 order = ['runtime', 'protocols', 'context', 'application']
 # A public header belongs to the layer whose names it declares.
-public = {'await.h': 'runtime', 'app.h': 'runtime', 'ctx.h': 'context', 'websocket.h': 'context',
-          'route.h': 'application', 'acacia.h': 'application', 'acacia_features.h': 'runtime'}
+public = {'await.h': 'runtime', 'await_fs.h': 'runtime', 'app.h': 'runtime',
+          'acacia_features.h': 'runtime', 'cookies.h': 'context', 'ctx.h': 'context',
+          'request.h': 'context', 'response.h': 'context', 'sse.h': 'context',
+          'websocket.h': 'context', 'inject.h': 'application', 'route.h': 'application',
+          'router.h': 'application', 'acacia.h': 'application'}
 # Where a library's header may be included: one file, or one folder.
 homes = {
     'llhttp.h': 'protocols/http1_parser.c',
     'wslay/': 'protocols/frame.c',
     'openssl/': 'protocols/openssl/',
+    'idn2.h': 'context/idna.c',
+    'pcre2.h': 'application/pattern_regex.c',
     'ucontext.h': 'runtime/coroutine.c',
     'setjmp.h': 'runtime/coroutine.c',
 }
