@@ -5,6 +5,7 @@
 #include "context/context.h"
 #include "context/percent.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,12 +33,15 @@ static int set_params(struct context *context, const struct pattern *pattern,
         return context_no_memory(context);
     for (size_t i = 0; i < count; i++) {
         size_t length = captures[i].length;
+        list[i] = (struct param){pattern_param_name(pattern, i), NULL};
+        if (length == 0) /* as in koa-route, an empty one is as good as none */
+            continue;
         char *value = arena_alloc(context->home.arena, length + 1);
         if (!value)
             return context_no_memory(context);
         if (!percent_decode_string(value, captures[i].start, length))
             return ctx_throw(&context->ctx, 400, "malformed percent-encoding in the path");
-        list[i] = (struct param){pattern_param_name(pattern, i), value};
+        list[i].value = value;
     }
     context->params = (struct params){list, count};
     context->ctx.route_path = pattern_source(pattern);
@@ -47,9 +51,15 @@ static int set_params(struct context *context, const struct pattern *pattern,
 static int run_route(ctx_t *ctx, void *state) {
     const struct route *route = state;
     struct capture captures[PATTERN_PARAMS_MAX];
-    if (!method_matches(route, ctx->method) ||
-        !pattern_match(route->pattern, ctx->path, strlen(ctx->path), captures))
+    if (!method_matches(route, ctx->method))
         return next(ctx);
+    int matches = pattern_match(route->pattern, ctx->path, strlen(ctx->path), captures);
+    if (matches == 0)
+        return next(ctx);
+    if (matches == -ENOMEM)
+        return context_no_memory(context_of(ctx));
+    if (matches < 0)
+        return ctx_throw(ctx, 414, "the path takes too long to match");
     int err = set_params(context_of(ctx), route->pattern, captures);
     return err ? err : route->handler.fn(ctx, route->handler.state);
 }
@@ -94,7 +104,7 @@ middleware_t route_middleware(const char *method, const char *pattern, middlewar
     if ((method && !(route->method = strdup(method))) ||
         !(route->name = describe(method ? method : "ALL", pattern, "", "")))
         return failure(route, no_memory);
-    route->pattern = pattern_compile(pattern, &error);
+    route->pattern = pattern_compile(pattern, NULL, &error);
     if (!route->pattern) {
         route->error = error ? describe("route", pattern, ": ", error) : NULL;
         free(error);

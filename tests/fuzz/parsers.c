@@ -1,10 +1,8 @@
 /*
- * Every parser that sees a client's bytes without a connection: which one, the first byte says. Besides
- * not crashing they must agree with themselves: in pieces as in one.
+ * Every parser that sees a client's bytes without a connection: which one, the first byte says.
+ * Besides not crashing they must agree with themselves: in pieces as in one.
  */
-#include "application/pattern.h"
 #include "context/percent.h"
-#include "context/query.h"
 #include "protocols/handshake.h"
 #include "protocols/http1_parser.h"
 #include "protocols/utf8.h"
@@ -46,45 +44,11 @@ static void fuzz_http1(const uint8_t *data, size_t size) {
         abort();
 }
 
-static void fuzz_query(const uint8_t *data, size_t size) {
-    struct arena arena;
-    struct query query;
-    char *text = text_of(data, size);
-    arena_init(&arena, NULL);
-    if (query_parse(&query, &arena, text, strlen(text)))
-        abort();
-    for (size_t i = 0; i < query.count; i++)
-        if (!utf8_valid(query.pairs[i].name, strlen(query.pairs[i].name)) ||
-            !utf8_valid(query.pairs[i].value, strlen(query.pairs[i].value)))
-            abort();
-    arena_release(&arena);
-    free(text);
-}
-
 static void fuzz_percent(const uint8_t *data, size_t size) {
     char *to = malloc(size + 1);
     if (percent_decode_string(to, (const char *)data, size) && !utf8_valid(to, strlen(to)))
         abort();
     free(to);
-}
-
-static void fuzz_pattern(const uint8_t *data, size_t size) {
-    char *text = text_of(data, size), *path = strchr(text, '\n'), *error = NULL;
-    struct capture captures[PATTERN_PARAMS_MAX];
-    if (path)
-        *path++ = '\0';
-    struct pattern *pattern = pattern_compile(text, &error);
-    if (pattern && path) {
-        size_t length = strlen(path);
-        if (pattern_match(pattern, path, length, captures))
-            for (size_t i = 0; i < pattern_params(pattern); i++)
-                if (captures[i].start < path ||
-                    captures[i].start + captures[i].length > path + length)
-                    abort();
-    }
-    pattern_free(pattern);
-    free(error);
-    free(text);
 }
 
 static void fuzz_handshake(const uint8_t *data, size_t size) {
@@ -121,7 +85,10 @@ static void fuzz_utf8(const uint8_t *data, size_t size) {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const targets[])(const uint8_t *, size_t) = {
-        fuzz_http1, fuzz_query, fuzz_percent, fuzz_pattern, fuzz_handshake, fuzz_utf8,
+        fuzz_http1,
+        fuzz_percent,
+        fuzz_handshake,
+        fuzz_utf8,
     };
     if (size < 2)
         return 0;
