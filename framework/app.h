@@ -104,13 +104,28 @@ typedef struct {
 } ws_options_t;
 
 typedef struct {
+    /* limits */
     http_options_t http;
     ws_options_t ws;
     size_t connections; /* 0: no limit but the descriptors; beyond it a new one is closed */
     size_t coroutines;  /* 10,000 handlers at once, waiting ones included; beyond it 503, or 1013 */
     size_t stack_size;  /* 256 KiB of virtual memory for each of them */
     uint64_t drain_timeout; /* 3 s from SIGTERM, or app_close, to the end */
-    bool silent; /* nothing on stderr: the default error listener and complaints say nothing */
+
+    /* settings, as in Koa; strings and lists are copied */
+    const char *env; /* NULL: ACACIA_ENV in the environment, else "development"; see app_env */
+    bool silent;     /* nothing on stderr: the default error listener and complaints say nothing */
+    const char *const *keys;     /* that sign cookies, NULL at the end; the first one signs */
+    bool proxy;                  /* believe X-Forwarded-Host, -Proto and -For: see request.h */
+    const char *proxy_ip_header; /* NULL: "X-Forwarded-For" */
+    size_t max_ips;              /* 0: all that this header names; else the last ones */
+    int subdomain_offset;        /* 0: 2 parts of the host's name are the domain; -1: none */
+
+    /* beyond Koa */
+    const char *const *trusted_proxies; /* who is believed: "10.0.0.0/8", "::1", "loopback", NULL
+                                           at the end; NULL: everybody, if `proxy` */
+    bool forwarded;                     /* believe Forwarded (RFC 7239) in place of the X- fields */
+    struct uv_loop_s *loop; /* of the program, which runs it; NULL: the app has its own */
 } app_options_t;
 
 /* A new app; `options` is copied. NULL when there is no memory (every function here takes a NULL
@@ -118,19 +133,37 @@ typedef struct {
 app_t *app_new_with(const app_options_t *options);
 app_t *app_new(void);
 
-/* Free an app that is not running: its layers are destroyed in order. NULL is fine. One whose handlers
- * did not end even when they were cut off is left as it is, since they may still use it. */
+/* Free an app that is not running: its layers are destroyed in order. NULL is fine. One whose
+ * handlers did not end even when they were cut off is left as it is, since they may still use it.
+ */
 void app_free(app_t *app);
 
-/* Something of the program's own, for all handlers: never touched, never freed. */
-void app_set_data(app_t *app, void *data);
-void *app_data(const app_t *app);
+/*
+ * Something of the program's own under a name, for all handlers (Koa's app.context.db = …): there
+ * ctx_value(ctx, "db") finds it. `destroy` (may be NULL) is called once: by app_free after the
+ * layers were destroyed, when the name gets another value, or at once on UV_ENOMEM. NULL as a value
+ * takes the name away.
+ */
+int app_set_value(app_t *app, const char *name, void *value, void (*destroy)(void *value));
+void *app_value(const app_t *app, const char *name);
+
+/* "development", "production", …: what app_options_t.env says. Acacia itself does not look at it.
+ */
+const char *app_env(const app_t *app);
+
+/* Other keys for cookies from now on, as app_options_t.keys: to rotate them while it runs. 0;
+ * UV_EINVAL if one of them is empty, or there is none; UV_ENOMEM; then the old ones stay. */
+int app_set_keys(app_t *app, const char *const *keys);
 
 /* --- Listening -------------------------------------------------------------------------------- */
 
 typedef struct {
     int port;         /* 0: any free one */
     const char *host; /* an address; NULL: all of them, "::" where there is IPv6, else "0.0.0.0" */
+    bool ipv6_only;   /* "::" is not for IPv4 as well */
+    const char *path; /* a unix socket in place of a port; one that nobody serves is replaced */
+    int mode;         /* its permissions, such as 0660; 0: by the umask */
+    int fd;           /* a socket that listens already, from systemd for example; 0: none */
     int backlog;      /* 511 */
     bool no_signals;  /* SIGTERM and SIGINT are the program's own affair */
 } listen_options_t;
@@ -145,7 +178,8 @@ typedef struct {
  *
  * Draining: no new connections; requests in flight are finished; sockets are closed with 1001; what
  * is not done after `drain_timeout` is cut. A second signal cuts at once. Should a handler not end
- * even then, stuck on a thread of await_work for example, the process exits without it, by _exit(0).
+ * even then, stuck on a thread of await_work for example, the process exits without it, by
+ * _exit(0).
  *
  * Returns 0 after a drain, or the error that kept it from listening. The app is gone in both cases.
  */
@@ -163,15 +197,51 @@ int app_listen_with(app_t *app, const listen_options_t *options);
 int app_bind(app_t *app, const listen_options_t *options);
 int app_run(app_t *app);
 
+/*
+ * On a loop of the program's own (app_options_t.loop) app_start takes the place of app_run: it
+ * begins to serve and returns; the program runs its loop. After app_close, when the last connection
+ * is gone, `stopped` (may be NULL) is called, and nothing of the app keeps the loop running any
+ * more. Signals are the program's affair.
+ *
+ * app_free then needs the loop once more: the memory goes when the program has run it, for a turn,
+ * or until uv_loop_close succeeds.
+ */
+int app_start(app_t *app, void (*stopped)(app_t *app));
+
 /* The port that the first listener is bound to; 0 before app_bind. */
 int app_port(const app_t *app);
 
-/* Begin to drain, as SIGTERM does; app_run returns when it is done. May be called from handlers. */
+/* Where listener number `index` (from 0, in the order of binding) listens: "127.0.0.1:3000",
+ * "[::]:3000" or the path of a unix socket. UV_ENOENT past the last; UV_ENOBUFS. */
+int app_address(const app_t *app, size_t index, char *text, size_t size);
+
+/* Begin to drain, as SIGTERM does; app_run returns when it is done, after drain_timeout at the
+ * latest. May be called from handlers. From another thread: by app_post. */
 void app_close(app_t *app);
 
 /* The loop that the app runs on, for uv timers and handles of one's own. They must be closed, or be
  * uv_unref'd, before app_run can return. */
 struct uv_loop_s *app_loop(app_t *app);
+
+/* --- Work from elsewhere ---------------------------------------------------------------------- */
+
+/*
+ * Call `fn(app, arg)` on the app's thread, soon. The only function here that any thread may call,
+ * at any time between app_new and app_free. In the order of the calls. `fn` must not suspend; it
+ * may send to sockets, resolve futures, start handlers by app_spawn.
+ *
+ * Returns 0, or UV_ENOMEM: then it will not be called. What the loop did not get to is called by
+ * app_free, so that `arg` is never lost.
+ */
+int app_post(app_t *app, void (*fn)(app_t *app, void *arg), void *arg);
+
+/*
+ * Run `fn(app, arg)` as a handler of its own, that may suspend: a job in the background. It counts
+ * as one of `coroutines`, and draining waits for it. Begins in this turn of the loop, after the
+ * caller has returned or suspended. Returns 0; UV_EAGAIN when `coroutines` are used up; UV_ENOMEM;
+ * UV_ECANCELED when the app is being cut off.
+ */
+int app_spawn(app_t *app, void (*fn)(app_t *app, void *arg), void *arg);
 
 /* --- Errors ----------------------------------------------------------------------------------- */
 
@@ -182,6 +252,7 @@ typedef struct {
     bool expose;         /* the client may see the message: Koa's rule, status < 500 */
     bool header_sent;    /* the response had begun, so no error response could be sent */
     const char *message; /* never NULL */
+    void *data;          /* of ctx_throw_with, or NULL */
 } ctx_error_t;
 
 /*
@@ -192,11 +263,15 @@ typedef struct {
 typedef void error_listener_t(ctx_t *ctx, const ctx_error_t *error);
 void app_on_error(app_t *app, error_listener_t *listener);
 
+/* The default, for listeners that want it as well (Koa's app.onerror). */
+void app_log_error(ctx_t *ctx, const ctx_error_t *error);
+
 /* --- What it is doing ------------------------------------------------------------------------- */
 
 /*
  * Why a connection ended otherwise than both sides wished. Each end is counted, and told on stderr
- * when DEBUG in the environment names `http`, `ws` or `*`.
+ * when DEBUG in the environment names `http`, `ws` or `*`. (`app` tells the layers as they are
+ * added.)
  */
 typedef enum {
     CLOSE_HEAD_TIMEOUT,    /* headers not complete in time */

@@ -3,10 +3,13 @@
  *
  *     static int response_time(ctx_t *ctx) {
  *         uint64_t start = uv_hrtime();
- *         int err = next(ctx);                  // suspends here until everything downstream is
- * done ctx_setf(ctx, "X-Response-Time", "%.3fms", (uv_hrtime() - start) / 1e6); return err; //
- * rethrow; 0 would swallow it
+ *         int err = next(ctx); // suspends here until everything downstream is done
+ *         ctx_setf(ctx, "X-Response-Time", "%.3fms", (uv_hrtime() - start) / 1e6);
+ *         return err; // rethrow; 0 would swallow it
  *     }
+ *
+ * What the client asked for is in request.h, what it is answered in response.h, cookies in
+ * cookies.h.
  *
  * Strings are UTF-8 or whatever bytes the client sent, NUL-terminated, and live as long as the ctx:
  * until the response has been written, or until the socket is closed. Functions that take strings
@@ -50,13 +53,13 @@ struct ctx {
 
     /* read-only */
     app_t *app;
-    websocket_t *websocket;  /* NULL in the stack for requests */
-    const char *method;      /* "GET" */
-    const char *url;         /* as it came: "/users/7?full=1" */
-    const char *path;        /* "/users/7": neither decoded nor normalized, as in Koa */
-    const char *querystring; /* "full=1", "" if there is none */
-    const char
-        *route_path; /* the pattern of the route that matched, or NULL (Koa's ctx.routePath) */
+    websocket_t *websocket;   /* NULL in the stack for requests */
+    const char *method;       /* "GET" */
+    const char *url;          /* "/users/7?full=1": as it came, until ctx_set_url rewrites it */
+    const char *original_url; /* as it came */
+    const char *path;         /* "/users/7": neither decoded nor normalized, as in Koa */
+    const char *querystring;  /* "full=1", "" if there is none */
+    const char *route_path;   /* the pattern of the route that matched, or NULL */
 
     /* private: what follows in memory is not declared here; never make or copy a ctx yourself */
 };
@@ -76,13 +79,19 @@ ACACIA_MUST_USE static inline int next(ctx_t *ctx) {
     return ctx_next(ctx);
 }
 
+/* The ctx whose handler is running now, wherever in the program this is called (Koa's
+ * app.currentContext); NULL outside of handlers. Tasks of await_all and its sisters have that of
+ * their parent. */
+ctx_t *ctx_current(void);
+
 /* --- Errors ----------------------------------------------------------------------------------- */
 
 /*
  * return ctx_throw(ctx, 404, "no user %s", id);
  *
  * Returns the negated status, for the caller to return. The message goes to the client if status <
- * 500; NULL stands for the reason phrase. A status that is not a known 4xx or 5xx is 500.
+ * 500; NULL stands for the reason phrase. As with http-errors, a status that is neither known nor
+ * within 400 and 599 is 500.
  *
  * Nothing jumps: the errors are return values, so that free() after next() always runs. Any other
  * negative value that a middleware returns (UV_ENOENT, -EINVAL) is a 500 whose message stays
@@ -90,9 +99,25 @@ ACACIA_MUST_USE static inline int next(ctx_t *ctx) {
  */
 int ctx_throw(ctx_t *ctx, int status, const char *format, ...) ACACIA_PRINTF(3, 4);
 
+/* 0 if `holds`; else what ctx_throw returns: if ((err = ctx_assert(ctx, user, 401, "who?"))) … */
+ACACIA_MUST_USE int ctx_assert(ctx_t *ctx, bool holds, int status, const char *format, ...)
+    ACACIA_PRINTF(4, 5);
+
 /* A header for the error response, which starts without those set so far (Koa's err.headers). To be
- * called before the error is returned; belongs to the error that is thrown next. */
+ * called before the error is returned; belongs to the error that is thrown next. Content-Type and
+ * Content-Length are the response's own and are ignored, as in Koa. */
 int ctx_throw_header(ctx_t *ctx, const char *name, const char *value);
+
+/* ctx_throw with everything that can be said of an error. The strings are copied. */
+typedef struct {
+    int status;          /* 0: 500 */
+    const char *message; /* NULL: the reason phrase */
+    bool expose;         /* show the message to the client though status is 500 or more … */
+    bool hide;           /* … or not though it is less */
+    int code;            /* what is returned: negative; 0: the negated status */
+    void *data;          /* anything, for whoever catches it, or listens */
+} throw_options_t;
+int ctx_throw_with(ctx_t *ctx, const throw_options_t *options);
 
 /*
  * The error that next() has just returned: catching it. The caller answers instead, and returns 0.
@@ -100,123 +125,19 @@ int ctx_throw_header(ctx_t *ctx, const char *name, const char *value);
  */
 const ctx_error_t *ctx_catch(ctx_t *ctx);
 
-/* The client went away, or never sends the rest: nobody will see the answer. */
+/* Tell the error listener of an error that was caught (Koa's ctx.app.emit('error', err, ctx)). */
+void ctx_report(ctx_t *ctx, const ctx_error_t *error);
+
+/* --- When the client goes --------------------------------------------------------------------- */
+
+/* The client went away, or never sends the rest: nobody will see the answer. Handlers run to their
+ * end all the same, as in Koa, and that is no error. */
 bool ctx_aborted(const ctx_t *ctx);
 
-/* --- The request ------------------------------------------------------------------------------ */
-
-/* A header of the request, "" if it is missing. Any case; "referer" and "referrer" are one.
- * Repeated ones are joined as node does: ", ", or "; " for Cookie, or the first wins. */
-const char *ctx_get(ctx_t *ctx, const char *name);
-
-/* The headers of the request as they came, one after the other: false past the last. */
-bool ctx_header_at(const ctx_t *ctx, size_t index, const char **name, const char **value);
-
-/* The first value of `name` in the query, decoded ('+' is a space); NULL if it is missing. */
-const char *ctx_query(ctx_t *ctx, const char *name);
-
-/* The query, one pair after the other: false past the last. */
-bool ctx_query_at(ctx_t *ctx, size_t index, const char **name, const char **value);
-
-/* A parameter of the route that matched, decoded; NULL if the pattern has none of that name, or if
- * it is an optional one that is absent. By name, or by position from 0. */
-const char *ctx_param(const ctx_t *ctx, const char *name);
-const char *ctx_param_at(const ctx_t *ctx, size_t index);
-
-/* The address of the peer: "127.0.0.1", "::1". */
-const char *ctx_ip(ctx_t *ctx);
-
-/* Bytes and how many. `data` is followed by a NUL that `length` does not count. */
-typedef struct {
-    const char *data;
-    size_t length;
-} bytes_t;
-
-/*
- * The whole body of the request, at most http.body_size bytes. It is read once and kept, and lives
- * as long as the ctx.
- *
- * Returns 0; -413 when it is larger, announced (then nothing is read) or not; -400 when it breaks
- * off; UV_ECANCELED when the client is gone; UV_ENOMEM. The error is thrown already: return it.
- */
-may_await int ctx_read_body(ctx_t *ctx, bytes_t *body);
-
-/*
- * The next piece of the body, at most `size` bytes into `buffer`, for bodies of any size: the
- * socket is not read before somebody asks. Returns their number, 0 at the end, or an error as
- * above.
- */
-may_await ssize_t ctx_read(ctx_t *ctx, void *buffer, size_t size);
-
-/* --- The response ----------------------------------------------------------------------------- */
-
-/*
- * The body. Sets 200 if ctx->status is 0, Content-Type if there is none yet, and Content-Length.
- * A later body replaces an earlier one.
- */
-int ctx_text(ctx_t *ctx, const char *text);
-int ctx_textf(ctx_t *ctx, const char *format, ...) ACACIA_PRINTF(2, 3);
-int ctx_html(ctx_t *ctx, const char *html);
-int ctx_bytes(ctx_t *ctx, const void *data, size_t length); /* application/octet-stream */
-
-/* No body: 204 unless the status is 204, 205 or 304 already. A status that is set afterwards stays,
- * with Content-Length: 0 (Koa's ctx.body = null). */
-int ctx_empty(ctx_t *ctx);
-
-#ifdef ACACIA_HAVE_JSON
-/* JSON. Takes over the caller's reference, so that ctx_json(ctx, json_pack(…)) is complete; NULL
- * (the packing failed) is an error. */
-int ctx_json(ctx_t *ctx, json_t *json);
-
-/* The body of the request as JSON: *json gets a reference for the caller, who gives it up by
- * json_decref. -400 if it is not JSON, and what ctx_read_body returns. */
-may_await int ctx_read_json(ctx_t *ctx, json_t **json);
-
-/* The query as an object: {"name": "value"}, and {"name": ["a", "b"]} for a repeated one. A new
- * reference, or NULL when there is no memory. */
-json_t *ctx_query_json(ctx_t *ctx);
-#endif
-
-/*
- * A file, by its name in the file system, streamed while it is read: it is never in memory whole.
- * Sets 200, Content-Type by the extension, Content-Length and Last-Modified unless they are set.
- * The file is opened here, so that a missing one can be caught (UV_ENOENT …; a directory is
- * UV_EISDIR); what it holds is sent after the last middleware has returned. The name is used as it
- * is: never make it from what a client sent without checking.
- */
-may_await int ctx_file(ctx_t *ctx, const char *name);
-
-/*
- * Write a piece of the body at once. The first call sends status and headers, chunked unless
- * Content-Length is set. Suspends while more than http.high_water bytes wait for a slow client. The
- * body ends when the last middleware has returned.
- *
- * Returns 0; UV_ECANCELED when the client is gone; UV_EPIPE past the announced Content-Length.
- */
-may_await int ctx_write(ctx_t *ctx, const void *data, size_t length);
-
-/* Has the head of the response been sent? From then on status and headers can't change. */
-bool ctx_header_sent(const ctx_t *ctx);
-
-/*
- * Headers of the response. ctx_set replaces, ctx_append adds another line, ctx_remove takes away.
- * UV_EINVAL for a name or value that HTTP does not allow: nobody can split our responses. After the
- * head was sent they change nothing and return UV_EALREADY.
- */
-int ctx_set(ctx_t *ctx, const char *name, const char *value);
-int ctx_setf(ctx_t *ctx, const char *name, const char *format, ...) ACACIA_PRINTF(3, 4);
-int ctx_append(ctx_t *ctx, const char *name, const char *value);
-int ctx_remove(ctx_t *ctx, const char *name);
-
-/* A header of the response as set so far (the first of that name), or NULL. */
-const char *ctx_response_get(const ctx_t *ctx, const char *name);
-
-/* Content-Type by a type or by an extension: "text/css", "css", ".css" all give
- * "text/css; charset=utf-8". An extension that nobody knows removes it, as in Koa. */
-int ctx_type(ctx_t *ctx, const char *type);
-
-/* 302, or the 3xx that ctx->status is already, with Location and a short body. */
-int ctx_redirect(ctx_t *ctx, const char *url);
+/* From now on, when the client goes: whatever this handler awaits, and all that it would await
+ * after that, returns UV_ECANCELED at once, so that no work is done for nobody. False (the default)
+ * takes it back. From the handler itself; what await_all and its sisters run is included. */
+void ctx_cancel_on_abort(ctx_t *ctx, bool cancel);
 
 /* --- Memory ----------------------------------------------------------------------------------- */
 
@@ -236,6 +157,25 @@ char *ctx_printf(ctx_t *ctx, const char *format, ...) ACACIA_PRINTF(2, 3);
  * Must not suspend. On UV_ENOMEM `fn` has been called already: nothing leaks.
  */
 int ctx_defer(ctx_t *ctx, void (*fn)(void *arg), void *arg);
+
+/* --- Values ----------------------------------------------------------------------------------- */
+
+/*
+ * Something of the program's own under a name, for the other middleware: ctx_set_value(ctx, "user",
+ * user, free). `destroy` (may be NULL) is called once: when the ctx goes, when the name gets
+ * another value, or at once on UV_ENOMEM. NULL as a value takes the name away.
+ */
+int ctx_set_value(ctx_t *ctx, const char *name, void *value, void (*destroy)(void *value));
+
+/* The value of that name: of the ctx, else of the app (app_set_value), as Koa's ctx inherits from
+ * app.context; NULL if neither has it. */
+void *ctx_value(const ctx_t *ctx, const char *name);
+
+#ifdef ACACIA_HAVE_JSON
+/* What Koa's ctx.toJSON() shows: request, response and app, for logs. A new reference, or NULL when
+ * there is no memory. */
+json_t *ctx_to_json(ctx_t *ctx);
+#endif
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

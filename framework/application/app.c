@@ -1,43 +1,13 @@
-/* The app: its options, its stacks, its sockets. */
+/* The app: its life and its layers. */
 #include "application/application.h"
-#include "context/socket.h"
+#include "context/forwarded.h"
+#include "context/keygrip.h"
 #include "protocols/frame.h"
-#include "websocket.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define KIB ((size_t)1024)
-#define MIB (1024 * KIB)
-#define SECOND ((uint64_t)1000)
-
-#define DEFAULT(field, value)                                                                      \
-    do                                                                                             \
-        if (!(field))                                                                              \
-            (field) = (value);                                                                     \
-    while (0)
-
-static void fill_in_defaults(app_options_t *options) {
-    DEFAULT(options->http.head_size, 16 * KIB);
-    DEFAULT(options->http.header_count, 100);
-    DEFAULT(options->http.body_size, MIB);
-    DEFAULT(options->http.drain_size, MIB);
-    DEFAULT(options->http.read_ahead, 64 * KIB);
-    DEFAULT(options->http.head_timeout, 10 * SECOND);
-    DEFAULT(options->http.request_timeout, 300 * SECOND);
-    DEFAULT(options->http.keep_alive_timeout, 5 * SECOND);
-    DEFAULT(options->http.write_timeout, 60 * SECOND);
-    DEFAULT(options->http.high_water, 64 * KIB);
-    DEFAULT(options->ws.message_size, MIB);
-    DEFAULT(options->ws.fragment_count, 16384);
-    DEFAULT(options->ws.buffered_size, 16 * MIB);
-    DEFAULT(options->ws.close_timeout, 30 * SECOND);
-    DEFAULT(options->connections, SIZE_MAX);
-    DEFAULT(options->coroutines, 10000);
-    DEFAULT(options->stack_size, 256 * KIB);
-    DEFAULT(options->drain_timeout, 3 * SECOND);
-}
 
 /* A write to a socket that was reset must be an error, and not the end of the process. */
 static void ignore_sigpipe(void) {
@@ -52,37 +22,37 @@ static void on_socket_closed(struct context_host *host, struct connection *conne
     app_report_close((struct app *)host, "ws", connection);
 }
 
-static void on_awake(uv_async_t *handle) {
-}
-
-static bool open_loop(struct app *app) {
-    if (uv_loop_init(&app->uv))
+static bool open_loop(struct app *app, uv_loop_t *given) {
+    const app_options_t *options = &app->options;
+    app->uv = given ? given : &app->own_uv;
+    if (!given && uv_loop_init(&app->own_uv))
         return false;
-    if (loop_init(&app->loop, &app->uv, app->options.stack_size, app->options.coroutines) ||
-        uv_async_init(&app->uv, &app->awake, on_awake)) {
+    int err = loop_init(&app->loop, app->uv, options->stack_size, options->coroutines);
+    if (!err && (err = app_open_posts(app)))
         free(app->loop.read_buffer);
-        uv_loop_close(&app->uv);
-        return false;
-    }
-    app->handles = 1;
-    return true;
+    if (err && !given)
+        uv_loop_close(&app->own_uv);
+    return !err;
 }
 
 app_t *app_new_with(const app_options_t *options) {
     struct app *app = calloc(1, sizeof *app);
     if (!app)
         return NULL;
-    if (options)
-        app->options = *options;
-    fill_in_defaults(&app->options);
+    arena_init(&app->arena, NULL);
     app->host.app = app;
     app->host.options = &app->options;
     app->host.loop = &app->loop;
     app->host.error = app_report_error;
     app->host.socket_closed = on_socket_closed;
+    app_read_settings(app, options);
     app->host.codec = frame_codec_new();
-    if (!app->host.codec || !open_loop(app)) {
+    if (!app->host.codec || !open_loop(app, app->options.loop)) {
         frame_codec_free(app->host.codec);
+        proxies_free(app->host.trusted);
+        keygrip_free(app->host.keys);
+        arena_release(&app->arena);
+        free(app->setup_error);
         free(app);
         return NULL;
     }
@@ -95,35 +65,74 @@ app_t *app_new(void) {
     return app_new_with(NULL);
 }
 
+/* --- Its end ---------------------------------------------------------------------------------- */
+
+/* All handles are closed. */
+static void release(struct app *app) {
+    loop_destroy(&app->loop);
+    if (app_owns_loop(app))
+        uv_loop_close(&app->own_uv);
+    uv_mutex_destroy(&app->posts.lock);
+    frame_codec_free(app->host.codec);
+    stack_free(&app->http);
+    stack_free(&app->ws);
+    value_destroy_all(&app->host.values);
+    proxies_free(app->host.trusted);
+    keygrip_free(app->host.keys);
+    arena_release(&app->arena);
+    free(app->setup_error);
+    free(app);
+}
+
+static void release_foreign(struct loop *loop) {
+    struct app *app = (struct app *)((char *)loop - offsetof(struct app, loop));
+    release(app);
+}
+
 static void on_awake_closed(uv_handle_t *handle) {
     struct app *app = handle->data;
     app->handles--;
+    loop_close(&app->loop); /* its handles are the last */
 }
 
 /* A handler that did not end may still be at work, on a thread even: what it uses can't be freed.
  * Kept here, so that nobody takes it for forgotten. */
 static struct app *abandoned;
 
+/* What was posted and never begun runs now, and is told that there is no time left. */
+static void finish_jobs(struct app *app) {
+    loop_tear_down(&app->loop);
+    app_run_posts(app);
+    loop_settle(&app->loop);
+    while (app->loop.coroutines.live_count && app_owns_loop(app))
+        uv_run(app->uv, UV_RUN_ONCE);
+}
+
 void app_free(app_t *app) {
-    if (!app)
+    if (!app || app->freed)
         return;
+    if (app->running) { /* on a loop of the program's: app_run has not returned on our own */
+        app->freed = true;
+        app_close(app);
+        app_cut(app);
+        return;
+    }
+    app->freed = true;
     if (app->loop.coroutines.live_count) {
         app->next_abandoned = abandoned;
         abandoned = app;
         return;
     }
-    app->awake.data = app;
+    finish_jobs(app);
+    app_stop_listening(app);
     uv_close((uv_handle_t *)&app->awake, on_awake_closed);
-    loop_close(&app->loop);
+    if (!app_owns_loop(app)) {
+        app->loop.closed = release_foreign;
+        return;
+    }
     while (app->handles > 0 || app->loop.handles_open > 0)
-        uv_run(&app->uv, UV_RUN_NOWAIT);
-    loop_destroy(&app->loop);
-    uv_loop_close(&app->uv);
-    frame_codec_free(app->host.codec);
-    stack_free(&app->http);
-    stack_free(&app->ws);
-    free(app->setup_error);
-    free(app);
+        uv_run(app->uv, UV_RUN_NOWAIT);
+    release(app);
 }
 
 /* --- Layers ----------------------------------------------------------------------------------- */
@@ -137,6 +146,8 @@ static app_t *add_layer(struct app *app, struct stack *stack, middleware_t middl
         error = "the app is listening already";
     if (!middleware.name)
         middleware.name = name;
+    if (app->trace_app)
+        fprintf(stderr, "app: %suse %s\n", stack == &app->ws ? "ws " : "", middleware.name);
     if (error) {
         app_fail_setup(app, "%s: %s", name, error);
         if (middleware.destroy)
@@ -168,59 +179,4 @@ app_t *app_use_fn(app_t *app, middleware_fn *fn, const char *name) {
 
 app_t *app_ws_use_fn(app_t *app, middleware_fn *fn, const char *name) {
     return app_ws_use_middleware(app, middleware_of(fn, name), name);
-}
-
-/* --- Settings --------------------------------------------------------------------------------- */
-
-void app_set_data(app_t *app, void *data) {
-    if (app)
-        app->data = data;
-}
-
-void *app_data(const app_t *app) {
-    return app ? app->data : NULL;
-}
-
-void app_on_error(app_t *app, error_listener_t *listener) {
-    if (app)
-        app->on_error = listener;
-}
-
-struct uv_loop_s *app_loop(app_t *app) {
-    return app ? &app->uv : NULL;
-}
-
-/* --- Its sockets ------------------------------------------------------------------------------ */
-
-size_t ws_count(const app_t *app) {
-    return app->host.socket_count;
-}
-
-/* Sending may close a socket, but never takes it out of the set before the loop runs again. */
-void ws_each(app_t *app, void (*fn)(websocket_t *ws, void *arg), void *arg) {
-    bool nested = app->host.sends_never_wait;
-    app->host.sends_never_wait = true;
-    for (struct websocket *ws = app->host.sockets, *following; ws; ws = following) {
-        following = ws->next;
-        fn(ws, arg);
-    }
-    app->host.sends_never_wait = nested;
-}
-
-struct broadcast {
-    ws_message_t message;
-    const websocket_t *except;
-    size_t count;
-};
-
-static void send_one(websocket_t *ws, void *arg) {
-    struct broadcast *broadcast = arg;
-    if (ws != broadcast->except && ws_send(ws, broadcast->message) >= 0)
-        broadcast->count++;
-}
-
-size_t ws_broadcast(app_t *app, ws_message_t message, const websocket_t *except) {
-    struct broadcast broadcast = {message, except, 0};
-    ws_each(app, send_one, &broadcast);
-    return broadcast.count;
 }

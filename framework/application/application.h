@@ -12,34 +12,58 @@ struct stack {
 };
 
 struct listener {
-    uv_tcp_t tcp; /* first */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+        uv_pipe_t pipe;
+    } uv; /* first */
     struct app *app;
     struct listener *next;
 };
 
+/* What other threads ask for: see post.c. */
+struct post_queue {
+    uv_mutex_t lock;
+    struct post *first, **end;
+};
+
 struct app {
     struct context_host host; /* first */
-    app_options_t options;
+    app_options_t options;    /* complete: no zeros; strings and lists are in the arena */
+    struct arena arena;
     struct stack http, ws;
     char *setup_error;  /* why it can't start, or NULL */
     bool out_of_memory; /* … and there was not even memory to say so */
-    bool running;
     error_listener_t *on_error;
-    void *data;
     app_stats_t stats;
-    bool trace_http, trace_ws; /* DEBUG in the environment */
+    bool trace_app, trace_http, trace_ws; /* DEBUG in the environment */
 
-    uv_loop_t uv;
+    uv_loop_t *uv; /* the program's, or own_uv */
+    uv_loop_t own_uv;
     struct loop loop;
-    uv_async_t awake; /* keeps uv_run running */
+    uv_async_t awake; /* for app_post; keeps the loop running while the app serves */
+    struct post_queue posts;
+    size_t jobs_waiting; /* of app_spawn, that have not begun */
     uv_signal_t sigterm, sigint;
     uv_timer_t drain;
-    struct listener *listeners;
+    struct listener *listeners; /* in the order of binding */
     int port;
     int handles; /* of ours, not closed yet */
-    bool draining, cut;
+    bool running, draining, cut, ending;
+    bool freed; /* app_free was called; the memory goes with the last handle */
+    void (*stopped)(app_t *app);
     struct app *next_abandoned;
 };
+
+static inline bool app_owns_loop(const struct app *app) {
+    return app->uv == &app->own_uv;
+}
+
+/* --- settings.c ------------------------------------------------------------------------------- */
+
+/* Copy the options and fill in the defaults. What can't be right keeps the app from starting. */
+void app_read_settings(struct app *app, const app_options_t *options);
 
 /* --- compose.c -------------------------------------------------------------------------------- */
 
@@ -58,6 +82,26 @@ int stack_run(const struct stack *stack, struct context *context);
 struct http1_events;
 extern const struct http1_events app_http_events;
 
+/* Answer on a coroutine of its own. UV_EAGAIN, UV_ENOMEM. */
+int app_start_request(struct app *app, struct context *context);
+
+/* --- listen.c --------------------------------------------------------------------------------- */
+
+void app_stop_listening(struct app *app);
+
+/* --- run.c ------------------------------------------------------------------------------------ */
+
+/* A handle of the app's is closed; the last one ends serving. */
+void app_handle_closed(struct app *app);
+
+/* Cut whatever is left: connections are closed, waits end, handlers run to their end. */
+void app_cut(struct app *app);
+
+/* --- post.c ----------------------------------------------------------------------------------- */
+
+int app_open_posts(struct app *app);
+void app_run_posts(struct app *app);
+
 /* --- report.c --------------------------------------------------------------------------------- */
 
 void app_report_error(struct context_host *host, struct context *context, const ctx_error_t *error);
@@ -66,5 +110,8 @@ void app_read_debug(struct app *app);
 
 /* Make the app unable to start, for this reason; the first one stays. */
 void app_fail_setup(struct app *app, const char *format, ...) ACACIA_PRINTF(2, 3);
+
+/* Can the app start? 0, or the error, told on stderr. */
+int app_check_setup(const struct app *app);
 
 #endif

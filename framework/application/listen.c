@@ -1,16 +1,16 @@
-/* From listening to the last byte: listeners, signals, draining. */
+/* Listeners: where connections come from. */
 #include "application/application.h"
 #include "protocols/http1.h"
 #include "runtime/connection.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
-
-#define LAST_PATIENCE 900 /* milliseconds for handlers to end after they have been cut off */
 
 /* --- Accepting -------------------------------------------------------------------------------- */
 
@@ -21,10 +21,14 @@ static const struct connection_events refused_events = {.closed = on_refused_clo
 
 static void on_connection(uv_stream_t *stream, int status) {
     struct app *app = ((struct listener *)stream)->app;
+    bool is_pipe = stream->type == UV_NAMED_PIPE;
     struct connection *c = status < 0 ? NULL : connection_new(&app->loop);
     if (!c)
         return; /* libuv accepts, and closes, when we don't */
-    uv_tcp_init(&app->uv, &c->uv.tcp);
+    if (is_pipe)
+        uv_pipe_init(app->uv, &c->uv.pipe, 0);
+    else
+        uv_tcp_init(app->uv, &c->uv.tcp);
     c->uv.handle.data = c;
     connection_own(c, &refused_events, NULL);
     int err = uv_accept(stream, &c->uv.stream);
@@ -34,7 +38,8 @@ static void on_connection(uv_stream_t *stream, int status) {
         return;
     }
 #ifndef __linux__
-    uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
+    if (!is_pipe)
+        uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
 #endif
     if (http1_start(c, &app->options.http, &app_http_events, app)) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
@@ -42,256 +47,182 @@ static void on_connection(uv_stream_t *stream, int status) {
     }
 }
 
-/* --- Binding ---------------------------------------------------------------------------------- */
+/* --- A port ----------------------------------------------------------------------------------- */
 
-static int bind_address(uv_tcp_t *tcp, const char *host, int port) {
+static int bind_address(struct listener *listener, const char *host,
+                        const listen_options_t *options) {
     struct sockaddr_storage address;
-    struct sockaddr *any = (struct sockaddr *)&address;
-    if (uv_ip4_addr(host, port, (struct sockaddr_in *)&address) &&
-        uv_ip6_addr(host, port, (struct sockaddr_in6 *)&address))
+    uv_tcp_t *tcp = &listener->uv.tcp;
+    int err = uv_tcp_init(listener->app->uv, tcp);
+    if (err)
+        return err;
+    if (uv_ip4_addr(host, options->port, (struct sockaddr_in *)&address) &&
+        uv_ip6_addr(host, options->port, (struct sockaddr_in6 *)&address))
         return UV_EINVAL;
-    return uv_tcp_bind(tcp, any, 0);
+    return uv_tcp_bind(tcp, (struct sockaddr *)&address, options->ipv6_only ? UV_TCP_IPV6ONLY : 0);
 }
 
-static int bind_port(uv_tcp_t *tcp, int *port) {
+/* The address and the port that a listener has got. */
+static int address_of(const struct listener *listener, char *host, size_t size, int *port) {
     struct sockaddr_storage address;
     int length = sizeof address;
-    int err = uv_tcp_getsockname(tcp, (struct sockaddr *)&address, &length);
-    if (!err)
-        *port = ntohs(address.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&address)->sin6_port
-                                                    : ((struct sockaddr_in *)&address)->sin_port);
-    return err;
+    int err = uv_tcp_getsockname(&listener->uv.tcp, (struct sockaddr *)&address, &length);
+    if (err)
+        return err;
+    if (address.ss_family == AF_INET6) {
+        *port = ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
+        return uv_ip6_name((struct sockaddr_in6 *)&address, host, size);
+    }
+    *port = ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return uv_ip4_name((struct sockaddr_in *)&address, host, size);
 }
 
-static void inherit_nodelay(uv_tcp_t *tcp) {
+static void inherit_nodelay(uv_handle_t *handle) {
     uv_os_fd_t fd;
     int one = 1;
-    if (uv_fileno((uv_handle_t *)tcp, &fd) == 0)
+    if (handle->type == UV_TCP && uv_fileno(handle, &fd) == 0)
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 }
 
-static int listen_on(struct listener *listener, const char *host, const listen_options_t *options) {
-    uv_tcp_t *tcp = &listener->tcp;
-    int err = bind_address(tcp, host, options->port);
-    if (!err)
-        err =
-            uv_listen((uv_stream_t *)tcp, options->backlog ? options->backlog : 511, on_connection);
-    if (!err)
-        inherit_nodelay(tcp);
+/* --- A unix socket ---------------------------------------------------------------------------- */
+
+/* A socket that its server has left behind: nobody answers there. */
+static bool is_abandoned(const char *path) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct stat stat;
+    if (strlen(path) >= sizeof address.sun_path || lstat(path, &stat) || !S_ISSOCK(stat.st_mode))
+        return false;
+    memcpy(address.sun_path, path, strlen(path));
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    bool refused = fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof address) < 0 &&
+                   errno == ECONNREFUSED;
+    if (fd >= 0)
+        close(fd);
+    return refused;
+}
+
+static int bind_path(struct listener *listener, const listen_options_t *options) {
+    int err = uv_pipe_init(listener->app->uv, &listener->uv.pipe, 0);
+    if (err)
+        return err;
+    if (strlen(options->path) >= sizeof((struct sockaddr_un *)0)->sun_path)
+        return UV_ENAMETOOLONG; /* libuv would cut it short */
+    err = uv_pipe_bind(&listener->uv.pipe, options->path);
+    if (err == UV_EADDRINUSE && is_abandoned(options->path) && unlink(options->path) == 0)
+        err = uv_pipe_bind(&listener->uv.pipe, options->path);
+    if (!err && options->mode && chmod(options->path, (mode_t)options->mode))
+        err = uv_translate_sys_error(errno);
     return err;
 }
 
+/* --- A socket that listens already ------------------------------------------------------------ */
+
+static int adopt(struct listener *listener, int fd) {
+    uv_loop_t *uv = listener->app->uv;
+    int err;
+    if (uv_guess_handle(fd) == UV_NAMED_PIPE) {
+        err = uv_pipe_init(uv, &listener->uv.pipe, 0);
+        return err ? err : uv_pipe_open(&listener->uv.pipe, fd);
+    }
+    err = uv_tcp_init(uv, &listener->uv.tcp);
+    return err ? err : uv_tcp_open(&listener->uv.tcp, fd);
+}
+
+/* --- Opening ---------------------------------------------------------------------------------- */
+
 static void on_listener_closed(uv_handle_t *handle) {
     struct listener *listener = (struct listener *)handle;
-    listener->app->handles--;
+    struct app *app = listener->app;
     free(listener);
+    app_handle_closed(app);
+}
+
+static int open_on(struct listener *listener, const char *host, const listen_options_t *options) {
+    if (options->path)
+        return bind_path(listener, options);
+    if (options->fd)
+        return adopt(listener, options->fd);
+    return bind_address(listener, host, options);
 }
 
 static int open_listener(struct app *app, const char *host, const listen_options_t *options) {
-    struct listener *listener = calloc(1, sizeof *listener);
+    struct listener *listener = calloc(1, sizeof *listener), **last = &app->listeners;
+    char name[INET6_ADDRSTRLEN];
     if (!listener)
         return UV_ENOMEM;
     listener->app = app;
-    int err = uv_tcp_init(&app->uv, &listener->tcp);
-    if (err) {
+    int err = open_on(listener, host, options);
+    if (listener->uv.handle.type == UV_UNKNOWN_HANDLE) { /* it was not even initialised */
         free(listener);
         return err;
     }
     app->handles++;
-    err = listen_on(listener, host, options);
-    if (!err && !app->port)
-        err = bind_port(&listener->tcp, &app->port);
+    if (!err)
+        err = uv_listen(&listener->uv.stream, options->backlog ? options->backlog : 511,
+                        on_connection);
     if (err) {
-        uv_close((uv_handle_t *)&listener->tcp, on_listener_closed);
+        uv_close(&listener->uv.handle, on_listener_closed);
         return err;
     }
-    listener->next = app->listeners;
-    app->listeners = listener;
+    inherit_nodelay(&listener->uv.handle);
+    if (!app->port && listener->uv.handle.type == UV_TCP)
+        address_of(listener, name, sizeof name, &app->port);
+    while (*last)
+        last = &(*last)->next;
+    *last = listener;
     return 0;
-}
-
-/* --- Draining --------------------------------------------------------------------------------- */
-
-static void each_connection(struct app *app, void (*fn)(struct connection *connection)) {
-    for (struct connection *c = app->loop.connections, *following; c; c = following) {
-        following = c->next;
-        if (connection_is_open(c))
-            fn(c);
-    }
-}
-
-static void shut_down(struct connection *connection) {
-    if (connection->events->shut_down)
-        connection->events->shut_down(connection);
-}
-
-static void stop_listening(struct app *app) {
-    while (app->listeners) {
-        struct listener *listener = app->listeners;
-        app->listeners = listener->next;
-        uv_close((uv_handle_t *)&listener->tcp, on_listener_closed);
-    }
-}
-
-static void on_patience_over(uv_timer_t *timer) {
-    struct app *app = timer->data;
-    size_t count = app->loop.coroutines.live_count;
-    if (!app->options.silent)
-        fprintf(stderr, "acacia: %zu handlers did not end when the server stopped\n", count);
-    uv_stop(&app->uv);
-}
-
-/* Whatever is left: connections are closed, waits end, handlers run to their end. */
-static void cut(struct app *app) {
-    if (app->cut)
-        return;
-    app->cut = true;
-    for (struct connection *c = app->loop.connections, *following; c; c = following) {
-        following = c->next;
-        connection_close(c, CLOSE_DRAIN_TIMEOUT, UV_ECANCELED);
-    }
-    loop_tear_down(&app->loop);
-    uv_timer_start(&app->drain, on_patience_over, LAST_PATIENCE, 0);
-}
-
-static void on_drain_timeout(uv_timer_t *timer) {
-    cut(timer->data);
-}
-
-void app_close(app_t *app) {
-    if (!app || app->draining)
-        return;
-    app->draining = true;
-    stop_listening(app);
-    if (!app->running)
-        return;
-    each_connection(app, shut_down);
-    uv_timer_start(&app->drain, on_drain_timeout, app->options.drain_timeout, 0);
-}
-
-/* The first signal drains, the second cuts. */
-static void on_signal(uv_signal_t *handle, int number) {
-    struct app *app = handle->data;
-    if (app->draining)
-        cut(app);
-    else
-        app_close(app);
-}
-
-static void stop_when_done(struct loop *loop) {
-    struct app *app = (struct app *)((char *)loop - offsetof(struct app, loop));
-    if (app->draining && !loop->counts.connections && !loop->coroutines.live_count)
-        uv_stop(&app->uv);
-}
-
-/* --- Running ---------------------------------------------------------------------------------- */
-
-static void on_handle_closed(uv_handle_t *handle) {
-    struct app *app = handle->data;
-    app->handles--;
-}
-
-static void close_handle(struct app *app, uv_handle_t *handle) {
-    uv_close(handle, on_handle_closed);
-}
-
-static void watch_signal(struct app *app, uv_signal_t *handle, int number, bool wanted) {
-    uv_signal_init(&app->uv, handle);
-    handle->data = app;
-    app->handles++;
-    if (wanted)
-        uv_signal_start(handle, on_signal, number);
 }
 
 int app_bind(app_t *app, const listen_options_t *options) {
     static const listen_options_t defaults;
-    if (!app || app->out_of_memory)
+    if (!app)
         return UV_ENOMEM;
-    if (app->setup_error) {
-        if (!app->options.silent)
-            fprintf(stderr, "acacia: %s\n", app->setup_error);
-        return UV_EINVAL;
-    }
+    int err = app_check_setup(app);
+    if (err)
+        return err;
     options = options ? options : &defaults;
-    if (options->host)
+    if (options->host || options->path || options->fd)
         return open_listener(app, options->host, options);
-    int err = open_listener(app, "::", options);
+    err = open_listener(app, "::", options);
     return err == UV_EAFNOSUPPORT || err == UV_EADDRNOTAVAIL
                ? open_listener(app, "0.0.0.0", options)
                : err;
 }
 
-static int run(app_t *app, bool signals, bool announce) {
-    if (app->setup_error || app->out_of_memory)
-        return app->setup_error ? UV_EINVAL : UV_ENOMEM;
-    app->running = true;
-    uv_timer_init(&app->uv, &app->drain);
-    app->drain.data = app;
-    app->handles++;
-    watch_signal(app, &app->sigterm, SIGTERM, signals);
-    watch_signal(app, &app->sigint, SIGINT, signals);
-    app->loop.settled = stop_when_done;
-    if (announce) /* not before the signals are watched: who reads it may send one at once */
-        printf("listening on http://127.0.0.1:%d\n", app_port(app));
-    uv_run(&app->uv, UV_RUN_DEFAULT);
-    app->loop.settled = NULL;
-    stop_listening(app);
-    close_handle(app, (uv_handle_t *)&app->drain);
-    close_handle(app, (uv_handle_t *)&app->sigterm);
-    close_handle(app, (uv_handle_t *)&app->sigint);
-    while (app->handles > 1)
-        uv_run(&app->uv, UV_RUN_NOWAIT);
-    app->running = false;
-    return 0;
+void app_stop_listening(struct app *app) {
+    while (app->listeners) {
+        struct listener *listener = app->listeners;
+        app->listeners = listener->next;
+        uv_close(&listener->uv.handle, on_listener_closed);
+    }
 }
 
-int app_run(app_t *app) {
-    return app ? run(app, true, false) : UV_ENOMEM;
-}
+/* --- Where ------------------------------------------------------------------------------------ */
 
 int app_port(const app_t *app) {
     return app ? app->port : 0;
 }
 
-static int bind_and_run(app_t *app, const listen_options_t *options, bool announce) {
-    int err = app_bind(app, options);
-    if (err && !(app && (app->setup_error || app->options.silent)))
-        fprintf(stderr, "acacia: can't listen on port %d: %s\n", options->port, uv_strerror(err));
-    if (!err)
-        err = run(app, !options->no_signals, announce);
-    if (app && app->loop.coroutines.live_count) {
-        fflush(NULL); /* exit() would wait for a thread that a handler is stuck on */
-        _exit(EXIT_SUCCESS);
+int app_address(const app_t *app, size_t index, char *text, size_t size) {
+    const struct listener *listener = app ? app->listeners : NULL;
+    char host[INET6_ADDRSTRLEN];
+    int port, err;
+    while (listener && index-- > 0)
+        listener = listener->next;
+    if (!listener)
+        return UV_ENOENT;
+    if (listener->uv.handle.type == UV_NAMED_PIPE) {
+        size_t length = size;
+        err = uv_pipe_getsockname(&listener->uv.pipe, text, &length);
+        if (!err && length >= size)
+            return UV_ENOBUFS;
+        if (!err)
+            text[length] = '\0';
+        return err;
     }
-    app_free(app);
-    return err;
-}
-
-int app_listen_with(app_t *app, const listen_options_t *options) {
-    static const listen_options_t defaults;
-    return bind_and_run(app, options ? options : &defaults, false);
-}
-
-/* PORT, if it is a port. */
-static bool port_from_environment(int *port) {
-    const char *text = getenv("PORT");
-    char *end;
-    if (!text || !*text)
-        return true;
-    long number = strtol(text, &end, 10);
-    if (*end || number < 0 || number > 65535) {
-        fprintf(stderr, "acacia: PORT is not a port: %s\n", text);
-        return false;
-    }
-    *port = (int)number;
-    return true;
-}
-
-int app_listen(app_t *app, int port) {
-    if (!port_from_environment(&port)) {
-        app_free(app);
-        return UV_EINVAL;
-    }
-    setvbuf(stdout, NULL, _IOLBF, 0);
-    return bind_and_run(app, &(listen_options_t){.port = port}, true);
+    err = address_of(listener, host, sizeof host, &port);
+    if (err)
+        return err;
+    const char *format = strchr(host, ':') ? "[%s]:%d" : "%s:%d";
+    return (size_t)snprintf(text, size, format, host, port) < size ? 0 : UV_ENOBUFS;
 }

@@ -19,20 +19,29 @@ void app_fail_setup(struct app *app, const char *format, ...) {
     app->out_of_memory = !app->setup_error;
 }
 
+int app_check_setup(const struct app *app) {
+    if (app->out_of_memory)
+        return UV_ENOMEM;
+    if (!app->setup_error)
+        return 0;
+    if (!app->options.silent)
+        fprintf(stderr, "acacia: %s\n", app->setup_error);
+    return UV_EINVAL;
+}
+
 /* Koa's rule: what the client was told, and what was merely not found, is no news. */
-static void print_error(const struct context *context, const ctx_error_t *error) {
-    fprintf(stderr, "\n  Error: %s\n      at %s %s\n\n", error->message, context->ctx.method,
-            context->ctx.url);
+void app_log_error(ctx_t *ctx, const ctx_error_t *error) {
+    if (error->status == 404 || error->expose || ctx->app->options.silent)
+        return;
+    fprintf(stderr, "\n  Error: %s\n      at %s %s\n\n", error->message, ctx->method, ctx->url);
 }
 
 void app_report_error(struct context_host *host, struct context *context,
                       const ctx_error_t *error) {
     struct app *app = (struct app *)host;
     app->stats.errors++;
-    if (app->on_error)
-        app->on_error(&context->ctx, error);
-    else if (error->status != 404 && !error->expose && !app->options.silent)
-        print_error(context, error);
+    error_listener_t *listener = app->on_error ? app->on_error : app_log_error;
+    listener(&context->ctx, error);
 }
 
 static const char *const reason_texts[CLOSE_REASONS] = {
@@ -79,6 +88,7 @@ static bool names(const char *list, const char *name) {
 
 void app_read_debug(struct app *app) {
     const char *list = getenv("DEBUG");
+    app->trace_app = names(list, "app");
     app->trace_http = names(list, "http");
     app->trace_ws = names(list, "ws");
 }

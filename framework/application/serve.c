@@ -11,7 +11,12 @@
 static void run_request(void *arg) {
     struct context *context = arg;
     struct app *app = (struct app *)context->host;
-    context_finish(context, stack_run(&app->http, context));
+    coroutine_set_local(coroutine_self(), context);
+    context_chain_done(context, stack_run(&app->http, context));
+}
+
+int app_start_request(struct app *app, struct context *context) {
+    return coroutine_start(&app->loop.coroutines, run_request, context);
 }
 
 struct upgrade {
@@ -23,6 +28,7 @@ static void run_upgrade(void *arg) {
     struct upgrade upgrade = *(struct upgrade *)arg;
     struct app *app = (struct app *)upgrade.context->host;
     struct websocket *ws = socket_new(upgrade.context, upgrade.handshake);
+    coroutine_set_local(coroutine_self(), upgrade.context);
     if (ws)
         socket_chain_done(ws, stack_run(&app->ws, upgrade.context));
     else
@@ -74,7 +80,7 @@ static void on_request(void *owner, struct exchange *exchange) {
     if (context && exchange->upgrade && app->ws.count)
         err = start_upgrade(app, context);
     else if (context)
-        err = coroutine_start(&app->loop.coroutines, run_request, context);
+        err = app_start_request(app, context);
     if (err)
         http1_refuse(exchange, 503, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_OVERLOAD);
 }

@@ -52,9 +52,8 @@ static int read_all(struct context *context, size_t limit) {
     return 0;
 }
 
-may_await int ctx_read_body(ctx_t *ctx, bytes_t *body) {
+may_await int ctx_read_body_up_to(ctx_t *ctx, bytes_t *body, size_t limit) {
     struct context *context = context_of(ctx);
-    size_t limit = context->host->options->http.body_size;
     int64_t announced = context->exchange->content_length;
     int err = context->read_error;
     *body = (bytes_t){"", 0};
@@ -64,7 +63,18 @@ may_await int ctx_read_body(ctx_t *ctx, bytes_t *body) {
         else
             err = read_all(context, limit);
     }
+    if (!err && context->request_body.length > limit)
+        err = ctx_throw(ctx, 413, NULL);
     if (!err)
         *body = context->request_body;
     return err;
+}
+
+may_await int ctx_read_body(ctx_t *ctx, bytes_t *body) {
+    return ctx_read_body_up_to(ctx, body, context_of(ctx)->host->options->http.body_size);
+}
+
+bool ctx_has_body(const ctx_t *ctx) {
+    const struct headers *headers = &context_of(ctx)->exchange->headers;
+    return headers_get(headers, "Transfer-Encoding") || headers_get(headers, "Content-Length");
 }

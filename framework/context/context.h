@@ -5,18 +5,26 @@
 #define ACACIA_CONTEXT_H
 
 #include "context/query.h"
+#include "context/value.h"
 #include "ctx.h"
 #include "protocols/exchange.h"
+#include "request.h"
+#include "response.h"
 #include "runtime/arena.h"
 
 struct frame_codec;
 struct context;
+struct keygrip;
 struct middleware_run;
+struct proxies;
 
 /* What the application lends to every ctx. */
 struct context_host {
     app_t *app;
     const app_options_t *options; /* complete: no zeros */
+    struct keygrip *keys;         /* NULL: none */
+    struct proxies *trusted;      /* NULL: no list */
+    struct value *values;
     struct loop *loop;
     struct frame_codec *codec;
     /* Tell the error listener. */
@@ -25,7 +33,8 @@ struct context_host {
     void (*socket_closed)(struct context_host *host, struct connection *connection);
     struct websocket *sockets; /* those that are open */
     size_t socket_count;
-    bool sends_never_wait; /* within ws_each */
+    struct context *detached; /* those that wait for ctx_end */
+    bool sends_never_wait;    /* within ws_each */
 };
 
 struct deferred {
@@ -40,13 +49,6 @@ struct scope {
     struct deferred *deferred;
 };
 
-enum body_source {
-    BODY_UNSET,  /* nobody has set one: the reason phrase is sent */
-    BODY_NULL,   /* ctx_empty */
-    BODY_MEMORY, /* body.data, body.length */
-    BODY_FILE    /* file, body.length */
-};
-
 struct param {
     const char *name;
     const char *value; /* NULL for an optional one that is absent */
@@ -55,6 +57,17 @@ struct param {
 struct params {
     const struct param *list;
     size_t count;
+};
+
+/* Lists that a header holds, each ending with NULL, made when somebody asks. */
+enum request_list {
+    LIST_IPS,
+    LIST_SUBDOMAINS,
+    LIST_TYPES,
+    LIST_ENCODINGS,
+    LIST_CHARSETS,
+    LIST_LANGUAGES,
+    REQUEST_LISTS
 };
 
 struct context {
@@ -68,23 +81,35 @@ struct context {
     struct middleware_run *run;
     size_t position;
 
+    struct value *values;
+
     /* the request */
     struct params params;
     struct query query;
     bool query_parsed;
-    const char *ip;
+    const char *peer, *ip, *host_name; /* NULL until somebody asks */
+    const char *const *lists[REQUEST_LISTS];
     bytes_t request_body;
     bool request_body_read;
     int read_error;
 
     /* the response */
     struct headers headers;
-    enum body_source source;
-    bytes_t body;
-    int file;
+    const char *message; /* in place of the phrase of message_status; or NULL */
+    int message_status;
+    body_kind_t kind;
+    bytes_t body; /* of a stream only the length, if it is a file's */
+    body_stream_t stream;
     bool header_sent;
+    bool written;   /* by ctx_write: the body is the handler's affair */
     bool head_only; /* the body that is written is not sent */
     bool no_memory; /* whatever it was to be, it is a 500 */
+
+    /* detached: see detach.c */
+    struct context *next_detached, **detached_link;
+    struct task end_task;
+    int detached_err;
+    bool detached, chain_done, end_called;
 
     /* errors */
     ctx_error_t error;
@@ -99,20 +124,58 @@ static inline struct context *context_of(const ctx_t *ctx) {
 /* A ctx for `exchange`, in its arena. NULL when there is no memory. */
 struct context *context_new(struct context_host *host, struct exchange *exchange);
 
-/* Run what was deferred. The memory goes with the arena afterwards. */
+/* Let go of everything but the memory, which goes with the arena afterwards: the body, what was
+ * deferred, the values. */
+void context_end(struct context *context);
+
+/* Run what was deferred. */
 void scope_end(struct scope *scope);
 
 /* Note that memory ran out, and return UV_ENOMEM. */
 int context_no_memory(struct context *context);
 
+/* Cut ctx->url into path and query. */
+int context_split_url(struct context *context);
+
+/* --- request.c -------------------------------------------------------------------------------- */
+
+/* A header of the request as ctx_get has it, or NULL. */
+const char *context_get(struct context *context, const char *name);
+
+/* The query, parsed once. */
+const struct query *context_query(struct context *context);
+
+/* Entry `index` of a list that `make` makes the first time; NULL past the last. */
+typedef int list_maker(struct context *context, const char *const **list);
+const char *context_list_at(struct context *context, enum request_list which, list_maker *make,
+                            size_t index);
+
+/* --- negotiation.c ---------------------------------------------------------------------------- */
+
+/* Which of `types` the value of a Content-Type is, as ctx_is has it, or NULL. */
+const char *context_type_is(struct context *context, const char *type, const char *const *types);
+
 /* --- respond.c: the end of a request ---------------------------------------------------------- */
 
-/* Answer as the ctx says (Koa's respond), or with the error `err` if it is negative (Koa's
- * onerror), and end the exchange. May await. The ctx is gone. */
+/* The stack has returned `err`: answer as the ctx says (Koa's respond), or with the error if it is
+ * negative (Koa's onerror), and end the exchange; unless the ctx was detached. May await. The ctx
+ * is gone. */
+void context_chain_done(struct context *context, int err);
 void context_finish(struct context *context, int err);
 
 /* Send status and headers. */
 int context_send_head(struct context *context, enum body_kind kind, uint64_t length);
+
+/* The body is being written from now on: send the head, if it was not. */
+int context_begin_stream(struct context *context);
+
+/* --- detach.c --------------------------------------------------------------------------------- */
+
+/* Wait for ctx_end; false if it has been called. */
+bool context_park(struct context *context, int err);
+
+/* End all that wait: the server stops. */
+void context_cut_detached(struct context_host *host);
 
 /* --- error.c ---------------------------------------------------------------------------------- */
 
@@ -120,18 +183,35 @@ int context_send_head(struct context *context, enum body_kind kind, uint64_t len
  */
 const ctx_error_t *context_error(struct context *context, int err);
 
-/* --- response.c ------------------------------------------------------------------------------- */
+/* Throw because ctx->status is none. */
+int context_invalid_status(struct context *context);
+
+/* --- headers.c -------------------------------------------------------------------------------- */
 
 /* Set a header whose strings live long enough: nothing is checked or copied. */
 int context_set_header(struct context *context, const char *name, const char *value);
 
-/* Make this the body: sets status, Content-Type unless there is one, and Content-Length. */
-int context_set_body(struct context *context, enum body_source source, bytes_t body,
-                     const char *type);
+/* Content-Type by the extension of a file's name, unless one is set. */
+void context_type_by_name(struct context *context, const char *filename);
 
-/* --- file.c ----------------------------------------------------------------------------------- */
+/* Content-Length, though it may have been set otherwise. */
+int context_set_length(struct context *context, uint64_t length);
 
-/* Send what ctx_file opened. 0 or an error; the head has been sent. May await. */
-int context_send_file(struct context *context);
+/* May it be the name of a header, or a method (RFC 9110 5.6.2)? The value of one, or a reason? */
+bool is_token(const char *text);
+bool is_field_value(const char *text);
+
+/* --- response.c ------------------------------------------------------------------------------- */
+
+/* Make these bytes, which live long enough, the body: sets status, Content-Type unless there is
+ * one, and Content-Length. */
+int context_set_body(struct context *context, bytes_t body, const char *type);
+
+/* The same with a stream, of a known length if it is not negative. */
+int context_set_stream(struct context *context, body_stream_t stream, int64_t length,
+                       const char *type);
+
+/* Let go of the body. */
+void context_forget_body(struct context *context);
 
 #endif

@@ -5,9 +5,9 @@
 
 /* "/users/7?full=1#top" is path "/users/7" and query "full=1". An absolute URL (RFC 9112 3.2.2)
  * loses its scheme and host. */
-static bool split_url(struct context *context, const char *url) {
+int context_split_url(struct context *context) {
     struct arena *arena = context->home.arena;
-    const char *path = url;
+    const char *url = context->ctx.url, *path = url;
     if (*url != '/' && *url != '*') {
         const char *authority = strstr(url, "://");
         path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : url;
@@ -17,7 +17,11 @@ static bool split_url(struct context *context, const char *url) {
     size_t query_length = strcspn(query, "#");
     context->ctx.path = length ? arena_copy(arena, path, length) : "/";
     context->ctx.querystring = query_length ? arena_copy(arena, query, query_length) : "";
-    return context->ctx.path && context->ctx.querystring;
+    context->query_parsed = false;
+    if (context->ctx.path && context->ctx.querystring)
+        return 0;
+    context->ctx.path = context->ctx.querystring = "";
+    return UV_ENOMEM;
 }
 
 struct context *context_new(struct context_host *host, struct exchange *exchange) {
@@ -28,14 +32,25 @@ struct context *context_new(struct context_host *host, struct exchange *exchange
     context->exchange = exchange;
     context->home.arena = &exchange->arena;
     context->scope = &context->home;
-    context->file = -1;
     context->ctx.app = host->app;
     context->ctx.method = exchange->method;
-    context->ctx.url = exchange->url;
-    if (!split_url(context, exchange->url))
+    context->ctx.url = context->ctx.original_url = exchange->url;
+    if (context_split_url(context))
         return NULL;
     exchange->ctx = context;
     return context;
+}
+
+void context_end(struct context *context) {
+    context_forget_body(context);
+    scope_end(&context->home);
+    value_destroy_all(&context->values);
+}
+
+ctx_t *ctx_current(void) {
+    struct coroutine *co = coroutine_self();
+    struct context *context = co ? coroutine_get_local(co) : NULL;
+    return context ? &context->ctx : NULL;
 }
 
 int context_no_memory(struct context *context) {
@@ -90,4 +105,18 @@ void scope_end(struct scope *scope) {
         scope->deferred = deferred->next;
         deferred->fn(deferred->arg);
     }
+}
+
+/* --- Values ----------------------------------------------------------------------------------- */
+
+int ctx_set_value(ctx_t *ctx, const char *name, void *value, void (*destroy)(void *value)) {
+    struct context *context = context_of(ctx);
+    int err = value_set(&context->values, context->home.arena, name, value, destroy);
+    return err ? context_no_memory(context) : 0;
+}
+
+void *ctx_value(const ctx_t *ctx, const char *name) {
+    const struct context *context = context_of(ctx);
+    void *value = value_get(context->values, name);
+    return value ? value : value_get(context->host->values, name);
 }

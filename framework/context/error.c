@@ -3,35 +3,82 @@
 #include "protocols/status.h"
 
 #include <string.h>
+#include <strings.h>
 
-static bool is_error_status(int status) {
-    return status >= 400 && status <= 599 && status_phrase(status);
+/* http-errors: 4xx and 5xx, and whatever else has a name. Others are a 500, and those below 200,
+ * too, which are no answer. */
+static int status_to_throw(int status) {
+    bool is_error = status >= 400 && status <= 599;
+    return is_error || (status >= 200 && status_phrase(status)) ? status : 500;
+}
+
+/* Koa answers only with what has a name; whether the message shows was decided before. */
+static int status_to_answer(int status) {
+    return status_phrase(status) ? status : 500;
+}
+
+static int throw_error(struct context *context, int status, const char *message) {
+    status = status_to_throw(status);
+    context->has_error = true;
+    context->error = (ctx_error_t){
+        .code = -status,
+        .status = status_to_answer(status),
+        .expose = status < 500,
+        .message = message ? message : status_phrase(status_to_answer(status)),
+    };
+    return -status;
+}
+
+static const char *format_message(struct context *context, const char *format, va_list args) {
+    return format ? arena_vprintf(context->home.arena, NULL, format, args) : NULL;
 }
 
 int ctx_throw(ctx_t *ctx, int status, const char *format, ...) {
     struct context *context = context_of(ctx);
-    const char *message = NULL;
-    if (!is_error_status(status))
-        status = 500;
-    if (format) {
-        va_list args;
-        va_start(args, format);
-        message = arena_vprintf(context->home.arena, NULL, format, args);
-        va_end(args);
-    }
-    context->has_error = true;
-    context->error = (ctx_error_t){
-        .code = -status,
-        .status = status,
-        .expose = status < 500,
-        .message = message ? message : status_phrase(status),
-    };
-    return -status;
+    va_list args;
+    va_start(args, format);
+    const char *message = format_message(context, format, args);
+    va_end(args);
+    return throw_error(context, status, message);
+}
+
+int ctx_assert(ctx_t *ctx, bool holds, int status, const char *format, ...) {
+    struct context *context = context_of(ctx);
+    va_list args;
+    if (holds)
+        return 0;
+    va_start(args, format);
+    const char *message = format_message(context, format, args);
+    va_end(args);
+    return throw_error(context, status, message);
+}
+
+int ctx_throw_with(ctx_t *ctx, const throw_options_t *options) {
+    struct context *context = context_of(ctx);
+    const char *message = options->message ? ctx_strdup(ctx, options->message) : NULL;
+    int code = throw_error(context, options->status ? options->status : 500, message);
+    ctx_error_t *error = &context->error;
+    error->code = options->code < 0 ? options->code : code;
+    error->expose = (error->expose || options->expose) && !options->hide;
+    error->data = options->data;
+    return error->code;
+}
+
+int context_invalid_status(struct context *context) {
+    int code = ctx_throw(&context->ctx, 500, "invalid status code: %d", context->ctx.status);
+    context->error.expose = false;
+    return code;
+}
+
+static bool is_of_the_response(const char *name) {
+    return strcasecmp(name, "Content-Type") == 0 || strcasecmp(name, "Content-Length") == 0;
 }
 
 int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
     struct context *context = context_of(ctx);
     struct headers response = context->headers;
+    if (is_of_the_response(name))
+        return 0;
     context->headers = context->error_headers;
     int err = ctx_set(ctx, name, value);
     context->error_headers = context->headers;
@@ -50,7 +97,7 @@ static const char *describe(struct context *context, int err) {
 const ctx_error_t *context_error(struct context *context, int err) {
     if (context->has_error && context->error.code == err)
         return &context->error;
-    int status = is_error_status(-err) ? -err : 500;
+    int status = -err >= 400 && -err <= 599 && status_phrase(-err) ? -err : 500;
     context->has_error = true;
     context->error = (ctx_error_t){
         .code = err,
@@ -59,6 +106,11 @@ const ctx_error_t *context_error(struct context *context, int err) {
         .message = status == -err ? status_phrase(status) : describe(context, err),
     };
     return &context->error;
+}
+
+void ctx_report(ctx_t *ctx, const ctx_error_t *error) {
+    struct context *context = context_of(ctx);
+    context->host->error(context->host, context, error);
 }
 
 const ctx_error_t *ctx_catch(ctx_t *ctx) {

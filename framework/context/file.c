@@ -1,83 +1,71 @@
-/* A file as the body of a response. */
+/* A file as the body of a response: a stream whose length is known. */
+#include "await_fs.h"
 #include "context/context.h"
-#include "context/mime.h"
 #include "runtime/fs.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
-#define PIECE 65536
+struct file {
+    int descriptor;
+    uint64_t done, length;
+};
 
-static void close_at_end(void *arg) {
-    struct context *context = arg;
-    if (context->file >= 0)
-        fs_close(context->file);
-    context->file = -1;
-}
-
-static int set_last_modified(struct context *context, time_t seconds) {
-    char text[32];
-    struct tm tm;
-    if (headers_get(&context->headers, "Last-Modified") || !gmtime_r(&seconds, &tm))
+static ssize_t read_file(ctx_t *ctx, void *state, void *buffer, size_t size) {
+    struct file *file = state;
+    uint64_t left = file->length - file->done;
+    if (left == 0)
         return 0;
-    strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &tm);
-    return ctx_set(&context->ctx, "Last-Modified", text);
+    ssize_t n = await_fs_read(file->descriptor, buffer, left < size ? (size_t)left : size,
+                              (int64_t)file->done);
+    if (n == 0) /* it has become shorter: the client must see that something is missing */
+        return UV_EIO;
+    file->done += n > 0 ? (uint64_t)n : 0;
+    return n;
 }
 
-static int set_file(struct context *context, int file, const char *name) {
+static void close_file(void *state) {
+    struct file *file = state;
+    fs_close(file->descriptor);
+    free(file);
+}
+
+/* A regular file, opened: its length and the time it was changed. */
+static int open_file(struct file *file, const char *name, int64_t *changed) {
     uv_stat_t stat;
-    int err = fs_stat(file, &stat);
-    if (!err && S_ISDIR(stat.st_mode))
-        err = UV_EISDIR;
+    file->descriptor = await_fs_open(name, UV_FS_O_RDONLY, 0);
+    if (file->descriptor < 0)
+        return file->descriptor;
+    int err = await_fs_fstat(file->descriptor, &stat);
     if (!err && !S_ISREG(stat.st_mode))
-        err = UV_EINVAL;
-    if (err)
+        err = S_ISDIR(stat.st_mode) ? UV_EISDIR : UV_EINVAL;
+    if (err) {
+        fs_close(file->descriptor);
         return err;
-    const char *slash = strrchr(name, '/'), *base = slash ? slash + 1 : name;
-    const char *dot = strrchr(base, '.');
-    if (!headers_get(&context->headers, "Content-Type") && dot && dot > base)
-        ctx_type(&context->ctx, dot);
-    err = set_last_modified(context, (time_t)stat.st_mtim.tv_sec);
-    return err ? err
-               : context_set_body(context, BODY_FILE, (bytes_t){NULL, (size_t)stat.st_size},
-                                  "application/octet-stream");
+    }
+    file->length = stat.st_size;
+    *changed = stat.st_mtim.tv_sec;
+    return 0;
 }
 
 may_await int ctx_file(ctx_t *ctx, const char *name) {
     struct context *context = context_of(ctx);
+    int64_t changed;
     if (context->header_sent)
         return UV_EALREADY;
-    int file = fs_open(name);
-    if (file < 0)
-        return file;
-    int err = set_file(context, file, name);
-    bool is_first = context->file < 0;
+    struct file *file = calloc(1, sizeof *file);
+    if (!file)
+        return context_no_memory(context);
+    int err = open_file(file, name, &changed);
     if (err) {
-        fs_close(file);
+        free(file);
         return err;
     }
-    if (!is_first)
-        fs_close(context->file);
-    context->file = file;
-    return is_first ? ctx_defer(ctx, close_at_end, context) : 0;
-}
-
-int context_send_file(struct context *context) {
-    struct exchange *exchange = context->exchange;
-    uint64_t done = 0, length = context->body.length;
-    char *buffer = malloc(PIECE);
-    int err = buffer ? 0 : UV_ENOMEM;
-    while (!err && done < length) {
-        size_t size = length - done < PIECE ? (size_t)(length - done) : PIECE;
-        ssize_t n = fs_read(context->file, buffer, size, (int64_t)done);
-        if (n <= 0) /* it has become shorter: the client must see that something is missing */
-            err = n < 0 ? (int)n : UV_EIO;
-        else
-            err = exchange->ops->write(exchange, buffer, (size_t)n);
-        done += n > 0 ? (uint64_t)n : 0;
-    }
-    free(buffer);
-    return err;
+    context_type_by_name(context, name);
+    if (!ctx_has(ctx, "Last-Modified"))
+        ctx_last_modified(ctx, changed);
+    return context_set_stream(context, (body_stream_t){read_file, close_file, file},
+                              (int64_t)file->length, "application/octet-stream");
 }

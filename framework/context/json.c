@@ -1,8 +1,11 @@
 /* JSON in and out, by jansson. */
 #include "context/context.h"
+#include "context/nested.h"
+#include "protocols/utf8.h"
 
 #ifdef ACACIA_HAVE_JSON
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,10 +29,10 @@ int ctx_json(ctx_t *ctx, json_t *json) {
     if (!text)
         return context_no_memory(context);
     text[length] = '\0';
-    if (context->header_sent)
-        return UV_EALREADY;
-    int err = context_set_header(context, "Content-Type", type_for_json(context));
-    return err ? err : context_set_body(context, BODY_MEMORY, (bytes_t){text, length}, NULL);
+    int err = 0;
+    if (!context->header_sent)
+        err = context_set_header(context, "Content-Type", type_for_json(context));
+    return err ? err : context_set_body(context, (bytes_t){text, length}, NULL);
 }
 
 may_await int ctx_read_json(ctx_t *ctx, json_t **json) {
@@ -43,11 +46,30 @@ may_await int ctx_read_json(ctx_t *ctx, json_t **json) {
     return *json ? 0 : ctx_throw(ctx, 400, "invalid JSON: %s", error.text);
 }
 
+/* Whatever bytes a client has sent, as JSON can hold them: what is not UTF-8 is taken for Latin-1,
+ * as node does with all of it. */
+static json_t *text_of(struct context *context, const char *text) {
+    size_t length = strlen(text);
+    if (utf8_valid(text, length))
+        return json_stringn(text, length);
+    char *wide = arena_alloc(context->scope->arena, 2 * length + 1), *to = wide;
+    if (!wide)
+        return NULL;
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+        if (byte < 0x80) {
+            *to++ = (char)byte;
+        } else {
+            *to++ = (char)(0xc0 | byte >> 6);
+            *to++ = (char)(0x80 | (byte & 0x3f));
+        }
+    }
+    return json_stringn(wide, (size_t)(to - wide));
+}
+
 /* A value joins those of the same name: one is a string, several are an array. */
-static int add_value(json_t *object, const char *name, const char *value) {
-    json_t *string = json_string(value), *known = json_object_get(object, name);
-    if (!string)
-        return -1;
+static int add_value(json_t *object, const char *name, json_t *string) {
+    json_t *known = json_object_get(object, name);
     if (!known)
         return json_object_set_new(object, name, string);
     if (json_is_array(known))
@@ -59,14 +81,66 @@ static int add_value(json_t *object, const char *name, const char *value) {
 json_t *ctx_query_json(ctx_t *ctx) {
     json_t *object = json_object();
     const char *name, *value;
-    for (size_t i = 0; object && ctx_query_at(ctx, i, &name, &value); i++)
-        if (add_value(object, name, value)) {
+    for (size_t i = 0; object && ctx_query_at(ctx, i, &name, &value); i++) {
+        json_t *string = json_string(value);
+        if (!string || add_value(object, name, string)) {
             json_decref(object);
             object = NULL;
         }
+    }
     if (!object)
         context_no_memory(context_of(ctx));
     return object;
+}
+
+json_t *ctx_query_nested(ctx_t *ctx) {
+    struct context *context = context_of(ctx);
+    json_t *object;
+    if (nested_parse(context_query(context), &object) == 0)
+        return object;
+    context_no_memory(context);
+    return NULL;
+}
+
+/* --- ctx.toJSON ------------------------------------------------------------------------------- */
+
+static const char *lower(struct context *context, const char *name) {
+    char *copy = arena_copy(context->scope->arena, name, strlen(name));
+    for (char *at = copy; at && *at; at++)
+        *at = (char)tolower((unsigned char)*at);
+    return copy;
+}
+
+static json_t *headers_json(struct context *context, const struct headers *headers) {
+    json_t *object = json_object();
+    for (uint32_t i = 0; object && i < headers->count; i++) {
+        const struct header *header = &headers->list[i];
+        const char *name = lower(context, header->name);
+        json_t *value = name ? text_of(context, header->value) : NULL;
+        if (!value || add_value(object, name, value)) {
+            json_decref(object);
+            return NULL;
+        }
+    }
+    return object;
+}
+
+json_t *ctx_to_json(ctx_t *ctx) {
+    struct context *context = context_of(ctx);
+    const app_options_t *options = context->host->options;
+    const char *message = ctx_response_message(ctx);
+    json_t *json = json_pack(
+        "{s: {s: s, s: o, s: o}, s: {s: i, s: s, s: o}, s: {s: i, s: b, s: s}, s: o}", /**/
+        "request", "method", ctx->method, "url", text_of(context, ctx->url), "header",
+        headers_json(context, &context->exchange->headers), /**/
+        "response", "status", ctx->status ? ctx->status : 404, "message", message ? message : "",
+        "header", headers_json(context, &context->headers), /**/
+        "app", "subdomainOffset", options->subdomain_offset, "proxy", options->proxy, "env",
+        options->env, /**/
+        "originalUrl", text_of(context, ctx->original_url));
+    if (!json)
+        context_no_memory(context);
+    return json;
 }
 
 #endif

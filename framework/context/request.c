@@ -1,8 +1,11 @@
-/* What the client asked for. */
+/* What the client asked for: its URL, its headers, its query. */
 #include "context/context.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
+
+/* --- Headers ---------------------------------------------------------------------------------- */
 
 /* Of these fields node keeps the first and drops the others. */
 static bool first_wins(const char *name) {
@@ -32,14 +35,31 @@ static bool first_wins(const char *name) {
     return false;
 }
 
-static const char *join(struct context *context, const char *a, const char *b, const char *with) {
-    const char *joined = ctx_printf(&context->ctx, "%s%s%s", a, with, b);
-    return joined ? joined : "";
+/* All values of `name`, `size` bytes with separators and a NUL, in one: one after the other in
+ * linear time, however many there are. */
+static const char *join(struct context *context, const char *name, const char *separator,
+                        size_t size) {
+    const struct headers *headers = &context->exchange->headers;
+    size_t length = strlen(name);
+    char *all = arena_alloc(context->scope->arena, size), *at = all;
+    const char *between = "";
+    if (!all)
+        return context_no_memory(context), "";
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct header *header = &headers->list[i];
+        if (header->name_length != length || strncasecmp(header->name, name, length) != 0)
+            continue;
+        at = stpcpy(at, between);
+        between = separator;
+        memcpy(at, header->value, header->value_length + 1);
+        at += header->value_length;
+    }
+    return all;
 }
 
 static const char *get(struct context *context, const char *name) {
     const struct headers *headers = &context->exchange->headers;
-    size_t length = strlen(name);
+    size_t length = strlen(name), size = 1, count = 0;
     const char *value = NULL;
     for (uint32_t i = 0; i < headers->count; i++) {
         const struct header *header = &headers->list[i];
@@ -49,35 +69,57 @@ static const char *get(struct context *context, const char *name) {
             value = header->value;
         else if (first_wins(name))
             break;
-        else
-            value =
-                join(context, value, header->value, strcasecmp(name, "cookie") == 0 ? "; " : ", ");
+        size += header->value_length + 2;
+        count++;
     }
-    return value;
+    if (count < 2)
+        return value;
+    return join(context, name, strcasecmp(name, "cookie") == 0 ? "; " : ", ", size);
+}
+
+const char *context_get(struct context *context, const char *name) {
+    const char *value = NULL;
+    if (strcasecmp(name, "referer") == 0 || strcasecmp(name, "referrer") == 0) {
+        value = get(context, "referrer");
+        return value && *value ? value : get(context, "referer");
+    }
+    return get(context, name);
 }
 
 const char *ctx_get(ctx_t *ctx, const char *name) {
-    struct context *context = context_of(ctx);
-    const char *value = get(context, name);
-    if (!value && strcasecmp(name, "referrer") == 0)
-        value = get(context, "referer");
-    else if (!value && strcasecmp(name, "referer") == 0)
-        value = get(context, "referrer");
+    const char *value = context_get(context_of(ctx), name);
     return value ? value : "";
 }
 
 bool ctx_header_at(const ctx_t *ctx, size_t index, const char **name, const char **value) {
-    const struct headers *headers = &context_of(ctx)->exchange->headers;
-    if (index >= headers->count)
-        return false;
-    *name = headers->list[index].name;
-    *value = headers->list[index].value;
-    return true;
+    return headers_at(&context_of(ctx)->exchange->headers, index, name, value);
 }
 
-static const struct query *parsed_query(struct context *context) {
+const char *ctx_origin(ctx_t *ctx) {
+    const char *origin = context_get(context_of(ctx), "Origin");
+    return origin && *origin ? origin : NULL;
+}
+
+const char *context_list_at(struct context *context, enum request_list which, list_maker *make,
+                            size_t index) {
+    static const char *const none[] = {NULL};
+    const char *const **list = &context->lists[which];
+    if (!*list && make(context, list)) {
+        context_no_memory(context);
+        *list = none;
+    }
+    for (size_t i = 0; i < index; i++)
+        if (!(*list)[i])
+            return NULL;
+    return (*list)[index];
+}
+
+/* --- The query and the route's parameters ----------------------------------------------------- */
+
+const struct query *context_query(struct context *context) {
     if (!context->query_parsed) {
         const char *string = context->ctx.querystring;
+        string += *string == '?'; /* of "/x??a": the constructor of URLSearchParams drops it */
         if (query_parse(&context->query, context->home.arena, string, strlen(string)))
             context_no_memory(context);
         context->query_parsed = true;
@@ -86,7 +128,7 @@ static const struct query *parsed_query(struct context *context) {
 }
 
 const char *ctx_query(ctx_t *ctx, const char *name) {
-    const struct query *query = parsed_query(context_of(ctx));
+    const struct query *query = context_query(context_of(ctx));
     for (size_t i = 0; i < query->count; i++)
         if (strcmp(query->pairs[i].name, name) == 0)
             return query->pairs[i].value;
@@ -94,12 +136,17 @@ const char *ctx_query(ctx_t *ctx, const char *name) {
 }
 
 bool ctx_query_at(ctx_t *ctx, size_t index, const char **name, const char **value) {
-    const struct query *query = parsed_query(context_of(ctx));
+    const struct query *query = context_query(context_of(ctx));
     if (index >= query->count)
         return false;
     *name = query->pairs[index].name;
     *value = query->pairs[index].value;
     return true;
+}
+
+const char *ctx_search(ctx_t *ctx) {
+    const char *search = *ctx->querystring ? ctx_printf(ctx, "?%s", ctx->querystring) : "";
+    return search ? search : "";
 }
 
 const char *ctx_param(const ctx_t *ctx, const char *name) {
@@ -115,17 +162,109 @@ const char *ctx_param_at(const ctx_t *ctx, size_t index) {
     return index < params->count ? params->list[index].value : NULL;
 }
 
-const char *ctx_ip(ctx_t *ctx) {
+/* --- Rewriting -------------------------------------------------------------------------------- */
+
+int ctx_set_method(ctx_t *ctx, const char *method) {
     struct context *context = context_of(ctx);
-    char text[64];
-    if (!context->ip) {
-        context->exchange->ops->peer(context->exchange, text, sizeof text);
-        context->ip = arena_copy(context->home.arena, text, strlen(text));
-    }
-    return context->ip ? context->ip : "";
+    if (!is_token(method))
+        return UV_EINVAL;
+    method = arena_copy(context->home.arena, method, strlen(method));
+    if (!method)
+        return context_no_memory(context);
+    ctx->method = method;
+    return 0;
 }
+
+int ctx_set_url(ctx_t *ctx, const char *url) {
+    struct context *context = context_of(ctx);
+    url = arena_copy(context->home.arena, url, strlen(url));
+    if (!url)
+        return context_no_memory(context);
+    ctx->url = url;
+    return context_split_url(context) ? context_no_memory(context) : 0;
+}
+
+/* The parts of ctx->url: what comes before the path ("http://host", or nothing), and the hash. */
+static size_t origin_length(const char *url) {
+    const char *authority = *url == '/' || *url == '*' ? NULL : strstr(url, "://");
+    if (!authority)
+        return 0;
+    authority += 3;
+    return (size_t)(authority - url) + strcspn(authority, "/?#");
+}
+
+/* `text` with every byte of `special` percent-encoded, and nothing else. */
+static const char *escape(struct context *context, const char *text, const char *special) {
+    size_t size = 3 * strlen(text) + 1;
+    char *escaped = arena_alloc(context->scope->arena, size), *to = escaped;
+    if (!escaped)
+        return NULL;
+    for (; *text; text++) {
+        if (strchr(special, *text))
+            to += sprintf(to, "%%%02X", (unsigned char)*text);
+        else
+            *to++ = *text;
+    }
+    *to = '\0';
+    return escaped;
+}
+
+static int rewrite(struct context *context, const char *path, const char *query) {
+    ctx_t *ctx = &context->ctx;
+    size_t origin = origin_length(ctx->url);
+    const char *hash = strchr(ctx->url, '#');
+    if (!path || !query)
+        return context_no_memory(context);
+    const char *slash = origin && *path != '/' ? "/" : "";
+    const char *url = ctx_printf(ctx, "%.*s%s%s%s%s%s", (int)origin, ctx->url, slash, path,
+                                 *query ? "?" : "", query, hash ? hash : "");
+    return url ? ctx_set_url(ctx, url) : UV_ENOMEM;
+}
+
+int ctx_set_path(ctx_t *ctx, const char *path) {
+    struct context *context = context_of(ctx);
+    if (strcmp(path, ctx->path) == 0)
+        return 0;
+    return rewrite(context, escape(context, path, "?#"), ctx->querystring);
+}
+
+int ctx_set_querystring(ctx_t *ctx, const char *querystring) {
+    struct context *context = context_of(ctx);
+    if (*querystring == '?')
+        querystring++;
+    if (strcmp(querystring, ctx->querystring) == 0)
+        return 0;
+    return rewrite(context, ctx->path, escape(context, querystring, "#"));
+}
+
+int ctx_set_query(ctx_t *ctx, const char *const *pairs) {
+    struct context *context = context_of(ctx);
+    const char *string = query_format(context->home.arena, pairs);
+    return string ? ctx_set_querystring(ctx, string) : context_no_memory(context);
+}
+
+/* --- Its end ---------------------------------------------------------------------------------- */
 
 bool ctx_aborted(const ctx_t *ctx) {
     const struct exchange *exchange = context_of(ctx)->exchange;
     return exchange->aborted || exchange->peer_closed;
+}
+
+bool ctx_writable(const ctx_t *ctx) {
+    return !context_of(ctx)->exchange->aborted;
+}
+
+void ctx_cancel_on_abort(ctx_t *ctx, bool cancel) {
+    struct exchange *exchange = context_of(ctx)->exchange;
+    exchange->cancel = cancel ? coroutine_self() : NULL;
+    if (cancel && exchange->cancel && ctx_aborted(ctx))
+        coroutine_cancel(exchange->cancel);
+}
+
+bool ctx_idempotent(const ctx_t *ctx) {
+    static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
+    for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
+        if (strcmp(ctx->method, methods[i]) == 0)
+            return true;
+    return false;
 }

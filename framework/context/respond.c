@@ -4,17 +4,26 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#define PIECE 65536 /* of a stream */
+
 /* A status below 200 is no answer: the client would wait for another. */
+static bool status_is_valid(int status) {
+    return status == 0 || (status >= 200 && status <= 999);
+}
+
 static int status_of(const struct context *context) {
     int status = context->ctx.status;
-    return status >= 200 && status <= 999 ? status : status ? 500 : 404;
+    return status ? status : 404;
 }
 
 static bool is_head(const struct context *context) {
     return strcmp(context->ctx.method, "HEAD") == 0;
 }
+
+/* --- The head --------------------------------------------------------------------------------- */
 
 /* The length that is announced, if it is one. */
 static bool announced_length(const struct context *context, uint64_t *length) {
@@ -29,28 +38,23 @@ static bool announced_length(const struct context *context, uint64_t *length) {
  * would take what is left for the next response. */
 static int settle_framing(struct context *context, enum body_kind kind, uint64_t length) {
     uint64_t announced;
-    char digits[24];
     bool valid = announced_length(context, &announced);
     ctx_remove(&context->ctx, "Transfer-Encoding");
     if (kind == BODY_STREAM || !(valid || kind == BODY_LENGTH))
         return ctx_remove(&context->ctx, "Content-Length");
     if (kind == BODY_NONE || (valid && announced == length))
         return 0;
-    int n = snprintf(digits, sizeof digits, "%" PRIu64, length);
-    const char *value = arena_copy(context->home.arena, digits, (size_t)n);
-    return value ? context_set_header(context, "Content-Length", value)
-                 : context_no_memory(context);
+    return context_set_length(context, length);
 }
 
 int context_send_head(struct context *context, enum body_kind kind, uint64_t length) {
     struct exchange *exchange = context->exchange;
-    int status = status_of(context);
     int err = settle_framing(context, kind, length);
     if (err)
         return err;
-    const char *phrase = status_phrase(status);
+    const char *phrase = ctx_response_message(&context->ctx);
     struct response_head head = {
-        .status = status,
+        .status = status_of(context),
         .message = phrase ? phrase : "unknown",
         .headers = &context->headers,
         .kind = kind,
@@ -66,128 +70,15 @@ static void drop_body_headers(struct context *context) {
     ctx_remove(&context->ctx, "Transfer-Encoding");
 }
 
-static void set_text(struct context *context, const char *text) {
-    context_set_body(context, BODY_MEMORY, (bytes_t){text, strlen(text)}, NULL);
-    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-}
-
-/* Nobody has set a body: it is the reason phrase, or the number of a status that has none. */
-static void set_default_body(struct context *context) {
-    int status = status_of(context);
-    const char *phrase = status_phrase(status);
-    if (!phrase) {
-        char *number = arena_alloc(context->home.arena, 12);
-        if (number)
-            snprintf(number, 12, "%d", status);
-        phrase = number ? number : "";
-    }
-    ctx_remove(&context->ctx, "Content-Type");
-    ctx_remove(&context->ctx, "Content-Length");
-    context->ctx.status = status;
-    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-    set_text(context, phrase);
-}
-
-static bool has_body(const struct context *context) {
-    return context->source == BODY_MEMORY || context->source == BODY_FILE;
-}
-
-static void settle_body(struct context *context) {
-    int status = status_of(context);
-    if (status_is_empty(status)) {
-        drop_body_headers(context);
-        context->source = BODY_NULL;
-        if (status == 205) /* RFC 9110 15.3.6: it says so */
-            context_set_header(context, "Content-Length", "0");
-    } else if (is_head(context) && !has_body(context)) {
-        return; /* Koa says nothing of a body then */
-    } else if (context->source == BODY_UNSET) {
-        set_default_body(context);
-    } else if (context->source == BODY_NULL) {
-        drop_body_headers(context);
-        context_set_header(context, "Content-Length", "0");
-    }
-}
-
-static int send_body(struct context *context) {
-    struct exchange *exchange = context->exchange;
-    bool is_sent = has_body(context) && !is_head(context);
-    int err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE, context->body.length);
-    if (err || !is_sent)
-        return err;
-    if (context->source == BODY_FILE)
-        return context_send_file(context);
-    return exchange->ops->write(exchange, context->body.data, context->body.length);
-}
-
-/* Koa's onerror: what was set so far is forgotten; the error's own headers and text remain. */
-static void set_error_response(struct context *context, const ctx_error_t *error) {
-    const char *phrase = status_phrase(error->status);
-    context->headers = context->error_headers;
-    context->no_memory = false;
-    context->ctx.status = error->status;
-    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-    set_text(context, error->expose ? error->message : phrase);
-}
-
-/* Every way to have run out of memory ends in this answer, which needs none. */
-static int send_no_memory(struct context *context) {
-    static struct header no_body[] = {{"Content-Length", "0", 14, 1}};
-    context->headers = (struct headers){no_body, 1, 1};
-    context->ctx.status = 500;
-    return context_send_head(context, BODY_NONE, 0);
-}
-
-/* Tell the listener; but that the client is gone, or that we are going, is no error. */
-static bool report(struct context *context, int err) {
-    struct exchange *exchange = context->exchange;
-    if (exchange->aborted || exchange->loop->torn_down)
-        return false;
-    const ctx_error_t *error = context_error(context, err);
-    context->error.header_sent = context->header_sent;
-    context->host->error(context->host, context, error);
-    return true;
-}
-
-static int respond(struct context *context, int err) {
-    if (context->no_memory && err >= 0)
-        err = UV_ENOMEM;
-    if (err < 0) {
-        if (!report(context, err) || context->header_sent)
-            return err;
-        set_error_response(context, &context->error);
-    } else if (context->header_sent) {
-        return 0;
-    } else {
-        settle_body(context);
-    }
-    err = context->no_memory ? UV_ENOMEM : send_body(context);
-    if (err == UV_ENOMEM && !context->header_sent)
-        return send_no_memory(context);
-    if (err < 0)
-        report(context, err);
-    return err;
-}
-
-void context_finish(struct context *context, int err) {
-    struct exchange *exchange = context->exchange;
-    err = respond(context, err);
-    scope_end(&context->home);
-    exchange->ops->end(exchange, err < 0);
-}
-
-/* --- Streaming -------------------------------------------------------------------------------- */
-
-static int begin_stream(struct context *context) {
+/* The head, before the body is known: it is chunked unless its length is. */
+static int begin(struct context *context) {
     enum body_kind kind = BODY_STREAM;
     uint64_t length = 0;
-    if (!context->ctx.status)
-        context->ctx.status = 200;
-    context->head_only = is_head(context) || status_is_empty(context->ctx.status);
-    if (status_is_empty(context->ctx.status))
+    if (!status_is_valid(context->ctx.status))
+        return UV_EINVAL;
+    context->head_only = is_head(context) || status_is_empty(status_of(context));
+    if (status_is_empty(status_of(context)))
         drop_body_headers(context);
-    else if (!headers_get(&context->headers, "Content-Type"))
-        context_set_header(context, "Content-Type", "application/octet-stream");
     if (announced_length(context, &length))
         kind = BODY_LENGTH;
     if (context->no_memory)
@@ -195,11 +86,204 @@ static int begin_stream(struct context *context) {
     return context_send_head(context, context->head_only ? BODY_NONE : kind, length);
 }
 
+int ctx_flush_headers(ctx_t *ctx) {
+    struct context *context = context_of(ctx);
+    return context->header_sent ? 0 : begin(context);
+}
+
+/* --- Writing at once -------------------------------------------------------------------------- */
+
+int context_begin_stream(struct context *context) {
+    if (context->header_sent)
+        return 0;
+    if (!context->ctx.status)
+        context->ctx.status = 200;
+    if (!headers_get(&context->headers, "Content-Type"))
+        context_set_header(context, "Content-Type", "application/octet-stream");
+    return begin(context);
+}
+
 may_await int ctx_write(ctx_t *ctx, const void *data, size_t length) {
     struct context *context = context_of(ctx);
     struct exchange *exchange = context->exchange;
-    int err = context->header_sent ? 0 : begin_stream(context);
+    context_forget_body(context);
+    int err = context_begin_stream(context);
+    context->written = true;
     if (err || context->head_only)
         return err;
     return exchange->ops->write(exchange, data, length);
+}
+
+may_await int ctx_writef(ctx_t *ctx, const char *format, ...) {
+    size_t length;
+    struct arena arena; /* of its own: a stream may go on for days */
+    va_list args;
+    arena_init(&arena, NULL);
+    va_start(args, format);
+    char *text = arena_vprintf(&arena, &length, format, args);
+    va_end(args);
+    int err = text ? ctx_write(ctx, text, length) : context_no_memory(context_of(ctx));
+    arena_release(&arena);
+    return err;
+}
+
+/* --- The body that was set -------------------------------------------------------------------- */
+
+/* Nobody has set a body: it is the reason phrase, or the number of a status that has none. */
+static int set_default_body(struct context *context) {
+    const char *phrase = ctx_response_message(&context->ctx);
+    if (!phrase)
+        phrase = ctx_printf(&context->ctx, "%d", status_of(context));
+    if (!phrase)
+        return UV_ENOMEM;
+    context->kind = CTX_BODY_BYTES;
+    context->body = (bytes_t){phrase, strlen(phrase)};
+    if (context->header_sent)
+        return 0;
+    drop_body_headers(context);
+    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
+    return context_set_length(context, context->body.length);
+}
+
+static void settle_body(struct context *context) {
+    int status = status_of(context);
+    if (status_is_empty(status)) {
+        drop_body_headers(context);
+        context_forget_body(context);
+        context->kind = CTX_BODY_EMPTY;
+        if (status == 205) /* RFC 9110 15.3.6: it says so */
+            context_set_header(context, "Content-Length", "0");
+    } else if (is_head(context)) {
+        if (context->kind == CTX_BODY_BYTES && !headers_get(&context->headers, "Content-Length"))
+            context_set_length(context, context->body.length);
+    } else if (context->kind == CTX_BODY_UNSET) {
+        set_default_body(context);
+    } else if (context->kind == CTX_BODY_EMPTY) {
+        drop_body_headers(context);
+        context_set_header(context, "Content-Length", "0");
+    }
+}
+
+static ssize_t read_piece(struct context *context, void *buffer) {
+    return context->stream.read(&context->ctx, context->stream.state, buffer, PIECE);
+}
+
+/* The first piece is there before the head is sent: until then an error can still be answered. */
+static int send_stream(struct context *context) {
+    struct exchange *exchange = context->exchange;
+    uint64_t length = 0;
+    char *buffer = malloc(PIECE);
+    if (!buffer)
+        return context_no_memory(context);
+    ssize_t n = read_piece(context, buffer);
+    int err = n < 0 ? (int)n : context->no_memory ? UV_ENOMEM : 0;
+    if (!err && !context->header_sent) {
+        bool announced = announced_length(context, &length);
+        err = context_send_head(context, announced ? BODY_LENGTH : BODY_STREAM, length);
+    }
+    while (!err && n > 0) {
+        err = exchange->ops->write(exchange, buffer, (size_t)n);
+        if (err > 0)
+            err = 0; /* the client is slow: known already */
+        n = err ? 0 : read_piece(context, buffer);
+    }
+    free(buffer);
+    return err ? err : n < 0 ? (int)n : 0;
+}
+
+static int send_body(struct context *context) {
+    struct exchange *exchange = context->exchange;
+    bool is_sent = !is_head(context) && !status_is_empty(status_of(context));
+    if (is_sent && context->kind == CTX_BODY_STREAM)
+        return send_stream(context);
+    is_sent = is_sent && context->kind == CTX_BODY_BYTES;
+    int err = 0;
+    if (!context->header_sent)
+        err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE, context->body.length);
+    if (err || !is_sent)
+        return err;
+    return exchange->ops->write(exchange, context->body.data, context->body.length);
+}
+
+/* --- Errors ----------------------------------------------------------------------------------- */
+
+/* Koa's onerror: what was set so far is forgotten; the error's own headers and text remain. */
+static void set_error_response(struct context *context, const ctx_error_t *error) {
+    const char *text = error->expose ? error->message : status_phrase(error->status);
+    context_forget_body(context);
+    context->headers = context->error_headers;
+    context->message = NULL;
+    context->no_memory = false;
+    context->ctx.status = error->status;
+    context->kind = CTX_BODY_BYTES;
+    context->body = (bytes_t){text, strlen(text)};
+    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
+    context_set_length(context, context->body.length);
+    if (status_is_empty(error->status))
+        settle_body(context);
+}
+
+/* Every way to have run out of memory ends in this answer, which needs none. */
+static int send_no_memory(struct context *context) {
+    static struct header no_body[] = {{"Content-Length", "0", 14, 1}};
+    context->headers = (struct headers){no_body, 1, 1};
+    context->message = NULL;
+    context->ctx.status = 500;
+    return context_send_head(context, BODY_NONE, 0);
+}
+
+/* That the client is gone, or that we are going, is no error. */
+static bool is_abort(const struct context *context, int err) {
+    const struct exchange *exchange = context->exchange;
+    return exchange->aborted || exchange->loop->torn_down ||
+           (err == UV_ECANCELED && exchange->peer_closed);
+}
+
+/* Tell the listener. */
+static bool report(struct context *context, int err) {
+    if (is_abort(context, err))
+        return false;
+    const ctx_error_t *error = context_error(context, err);
+    context->error.header_sent = context->header_sent;
+    context->host->error(context->host, context, error);
+    return true;
+}
+
+static int fail(struct context *context, int err) {
+    if (!report(context, err) || context->header_sent)
+        return err;
+    set_error_response(context, &context->error);
+    err = context->no_memory ? UV_ENOMEM : send_body(context);
+    return err == UV_ENOMEM && !context->header_sent ? send_no_memory(context) : err;
+}
+
+static int respond(struct context *context, int err) {
+    if (context->no_memory && err >= 0)
+        err = UV_ENOMEM;
+    if (err >= 0 && !context->header_sent && !status_is_valid(context->ctx.status))
+        err = context_invalid_status(context);
+    if (err < 0)
+        return fail(context, err);
+    if (context->written || (context->header_sent && context->head_only))
+        return 0;
+    if (!context->header_sent)
+        settle_body(context);
+    else if (context->kind == CTX_BODY_UNSET)
+        set_default_body(context);
+    err = context->no_memory ? UV_ENOMEM : send_body(context);
+    return err < 0 ? fail(context, err) : 0;
+}
+
+void context_finish(struct context *context, int err) {
+    struct exchange *exchange = context->exchange;
+    exchange->detached = false;
+    err = respond(context, err);
+    context_end(context);
+    exchange->ops->end(exchange, err < 0);
+}
+
+void context_chain_done(struct context *context, int err) {
+    context->exchange->cancel = NULL; /* what follows is ours, and ends by itself */
+    if (!context_park(context, err))
+        context_finish(context, err);
 }

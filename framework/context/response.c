@@ -1,161 +1,56 @@
-/* The response, as the middleware makes it: status, headers, body. */
+/* The body of the response, as a value. */
 #include "context/context.h"
-#include "context/mime.h"
 #include "protocols/status.h"
-#include "runtime/fs.h"
 
-#include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
-/* --- Headers ---------------------------------------------------------------------------------- */
+static const char text_plain[] = "text/plain; charset=utf-8";
+static const char text_html[] = "text/html; charset=utf-8";
 
-static struct header *find(const struct headers *headers, const char *name, size_t length) {
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (headers->list[i].name_length == length &&
-            strncasecmp(headers->list[i].name, name, length) == 0)
-            return &headers->list[i];
-    return NULL;
+void context_forget_body(struct context *context) {
+    body_stream_t stream = context->stream;
+    context->kind = CTX_BODY_UNSET;
+    context->body = (bytes_t){"", 0};
+    context->stream = (body_stream_t){0};
+    if (stream.close)
+        stream.close(stream.state);
 }
 
-static void take_out(struct headers *headers, struct header *header) {
-    size_t behind = (size_t)(headers->list + headers->count - (header + 1));
-    memmove(header, header + 1, behind * sizeof *header);
-    headers->count--;
-}
-
-int context_set_header(struct context *context, const char *name, const char *value) {
-    struct headers *headers = &context->headers;
-    size_t length = strlen(name), value_length = strlen(value);
-    struct header *header = find(headers, name, length);
-    if (!header)
-        return headers_add(headers, context->home.arena, name, length, value, value_length)
-                   ? context_no_memory(context)
-                   : 0;
-    header->value = value;
-    header->value_length = (uint32_t)value_length;
-    for (struct header *other = headers->list + headers->count - 1; other > header; other--)
-        if (other->name_length == length && strncasecmp(other->name, name, length) == 0)
-            take_out(headers, other);
-    return 0;
-}
-
-static bool name_is_valid(const char *name) {
-    static const char token[] = "!#$%&'*+-.^_`|~0123456789"
-                                "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    return name && *name && name[strspn(name, token)] == '\0';
-}
-
-/* RFC 9110 5.5: visible characters, blanks, and what lies beyond ASCII. */
-static bool value_is_valid(const char *value) {
-    for (; *value; value++)
-        if (((unsigned char)*value < ' ' && *value != '\t') || *value == 0x7f)
-            return false;
-    return true;
-}
-
-/* May the head still be changed, and by this? Copies both. */
-static int prepare(struct context *context, const char **name, const char **value) {
-    struct arena *arena = context->home.arena;
+/* After ctx_flush_headers a body may still come, but nothing in the head can change. */
+static int settle_head(struct context *context, int64_t length, const char *type) {
     if (context->header_sent)
-        return UV_EALREADY;
-    if (!*value)
-        return context_no_memory(context);
-    if (!name_is_valid(*name) || !value_is_valid(*value))
-        return UV_EINVAL;
-    *name = arena_copy(arena, *name, strlen(*name));
-    *value = arena_copy(arena, *value, strlen(*value));
-    return *name && *value ? 0 : context_no_memory(context);
-}
-
-int ctx_set(ctx_t *ctx, const char *name, const char *value) {
-    struct context *context = context_of(ctx);
-    int err = prepare(context, &name, &value);
-    return err ? err : context_set_header(context, name, value);
-}
-
-int ctx_setf(ctx_t *ctx, const char *name, const char *format, ...) {
-    struct context *context = context_of(ctx);
-    va_list args;
-    va_start(args, format);
-    const char *value = arena_vprintf(context->scope->arena, NULL, format, args);
-    va_end(args);
-    return ctx_set(ctx, name, value);
-}
-
-int ctx_append(ctx_t *ctx, const char *name, const char *value) {
-    struct context *context = context_of(ctx);
-    int err = prepare(context, &name, &value);
-    if (err)
-        return err;
-    if (strcasecmp(name, "Content-Length") == 0) /* two of them would be none */
-        return context_set_header(context, name, value);
-    return headers_add(&context->headers, context->home.arena, name, strlen(name), value,
-                       strlen(value))
-               ? context_no_memory(context)
-               : 0;
-}
-
-int ctx_remove(ctx_t *ctx, const char *name) {
-    struct context *context = context_of(ctx);
-    struct header *header;
-    if (context->header_sent)
-        return UV_EALREADY;
-    while ((header = find(&context->headers, name, strlen(name))))
-        take_out(&context->headers, header);
-    return 0;
-}
-
-const char *ctx_response_get(const ctx_t *ctx, const char *name) {
-    return headers_get(&context_of(ctx)->headers, name);
-}
-
-bool ctx_header_sent(const ctx_t *ctx) {
-    return context_of(ctx)->header_sent;
-}
-
-int ctx_type(ctx_t *ctx, const char *type) {
-    bool is_extension = !strchr(type, '/');
-    if (is_extension && *type == '.')
-        type++;
-    const char *mime = is_extension ? mime_of_extension(type, strlen(type)) : type;
-    if (!mime)
-        return ctx_remove(ctx, "Content-Type");
-    if (!strstr(mime, "charset") && mime_needs_charset(mime))
-        return ctx_setf(ctx, "Content-Type", "%s; charset=utf-8", mime);
-    return ctx_set(ctx, "Content-Type", mime);
-}
-
-/* --- The body --------------------------------------------------------------------------------- */
-
-static void forget_file(struct context *context) {
-    if (context->file >= 0)
-        fs_close(context->file);
-    context->file = -1;
-}
-
-static int set_length(struct context *context, size_t length) {
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%zu", length);
-    const char *value = arena_copy(context->home.arena, digits, (size_t)n);
-    return value ? context_set_header(context, "Content-Length", value)
-                 : context_no_memory(context);
-}
-
-int context_set_body(struct context *context, enum body_source source, bytes_t body,
-                     const char *type) {
-    if (context->header_sent)
-        return UV_EALREADY;
-    if (source != BODY_FILE)
-        forget_file(context);
-    context->source = source;
-    context->body = body;
+        return 0;
     if (!context->ctx.status)
         context->ctx.status = 200;
     int err = 0;
     if (type && !headers_get(&context->headers, "Content-Type"))
         err = context_set_header(context, "Content-Type", type);
-    return err ? err : set_length(context, body.length);
+    return err || length < 0 ? err : context_set_length(context, (uint64_t)length);
+}
+
+int context_set_body(struct context *context, bytes_t body, const char *type) {
+    if (context->written)
+        return UV_EALREADY;
+    context_forget_body(context);
+    context->kind = CTX_BODY_BYTES;
+    context->body = body;
+    return settle_head(context, (int64_t)body.length, type);
+}
+
+int context_set_stream(struct context *context, body_stream_t stream, int64_t length,
+                       const char *type) {
+    bool replaces = context->kind != CTX_BODY_UNSET;
+    if (context->written) {
+        if (stream.close)
+            stream.close(stream.state);
+        return UV_EALREADY;
+    }
+    context_forget_body(context);
+    if (replaces && length < 0)
+        ctx_remove(&context->ctx, "Content-Length");
+    context->kind = CTX_BODY_STREAM;
+    context->stream = stream;
+    return settle_head(context, length, type);
 }
 
 static int set_copy(ctx_t *ctx, const char *data, size_t length, const char *type) {
@@ -163,11 +58,11 @@ static int set_copy(ctx_t *ctx, const char *data, size_t length, const char *typ
     const char *copy = data ? arena_copy(context->home.arena, data, length) : NULL;
     if (!copy)
         return context_no_memory(context);
-    return context_set_body(context, BODY_MEMORY, (bytes_t){copy, length}, type);
+    return context_set_body(context, (bytes_t){copy, length}, type);
 }
 
 int ctx_text(ctx_t *ctx, const char *text) {
-    return set_copy(ctx, text, text ? strlen(text) : 0, "text/plain; charset=utf-8");
+    return set_copy(ctx, text, text ? strlen(text) : 0, text_plain);
 }
 
 int ctx_textf(ctx_t *ctx, const char *format, ...) {
@@ -179,24 +74,52 @@ int ctx_textf(ctx_t *ctx, const char *format, ...) {
     va_end(args);
     if (!text)
         return context_no_memory(context);
-    return context_set_body(context, BODY_MEMORY, (bytes_t){text, length},
-                            "text/plain; charset=utf-8");
+    return context_set_body(context, (bytes_t){text, length}, text_plain);
 }
 
 int ctx_html(ctx_t *ctx, const char *html) {
-    return set_copy(ctx, html, html ? strlen(html) : 0, "text/html; charset=utf-8");
+    return set_copy(ctx, html, html ? strlen(html) : 0, text_html);
 }
 
 int ctx_bytes(ctx_t *ctx, const void *data, size_t length) {
     return set_copy(ctx, length ? data : "", length, "application/octet-stream");
 }
 
+/* What \s is in JavaScript, in UTF-8. */
+static const char *skip_blanks(const char *text) {
+    static const char *const blanks[] = {
+        " ",      "\t",     "\n",     "\v",     "\f",     "\r",     "\u00a0", "\u1680", "\u2000",
+        "\u2001", "\u2002", "\u2003", "\u2004", "\u2005", "\u2006", "\u2007", "\u2008", "\u2009",
+        "\u200a", "\u2028", "\u2029", "\u202f", "\u205f", "\u3000", "\ufeff",
+    };
+    for (size_t i = 0; i < sizeof blanks / sizeof *blanks; i++) {
+        size_t n = strlen(blanks[i]);
+        if (strncmp(text, blanks[i], n) == 0) {
+            text += n;
+            i = (size_t)-1; /* from the first again */
+        }
+    }
+    return text;
+}
+
+int ctx_body(ctx_t *ctx, const char *text) {
+    bool is_html = text && *skip_blanks(text) == '<';
+    return set_copy(ctx, text, text ? strlen(text) : 0, is_html ? text_html : text_plain);
+}
+
 int ctx_empty(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    if (context->header_sent)
+    if (context->written)
         return UV_EALREADY;
-    forget_file(context);
-    context->source = BODY_NULL;
+    context_forget_body(context);
+    if (!status_is_empty(ctx->status) && strcmp(ctx_response_type(ctx), "application/json") == 0) {
+        context->kind = CTX_BODY_BYTES;
+        context->body = (bytes_t){"null", 4};
+        return ctx_remove(ctx, "Content-Length");
+    }
+    context->kind = CTX_BODY_EMPTY;
+    if (context->header_sent)
+        return 0;
     if (!status_is_empty(ctx->status))
         ctx->status = 204;
     ctx_remove(ctx, "Content-Type");
@@ -204,26 +127,66 @@ int ctx_empty(ctx_t *ctx) {
     return ctx_remove(ctx, "Transfer-Encoding");
 }
 
-/* What may stand in a Location as it is (Koa's encodeurl): the rest is percent-encoded. */
-static bool is_url_character(unsigned char c) {
-    return c > ' ' && c < 0x7f && !strchr("\"<>\\^`{|}", c);
+int ctx_stream(ctx_t *ctx, body_stream_t stream) {
+    return context_set_stream(context_of(ctx), stream, -1, "application/octet-stream");
 }
 
-int ctx_redirect(ctx_t *ctx, const char *url) {
+/* --- Looking at it ---------------------------------------------------------------------------- */
+
+body_kind_t ctx_body_kind(const ctx_t *ctx) {
+    return context_of(ctx)->kind;
+}
+
+bytes_t ctx_body_bytes(const ctx_t *ctx) {
+    const struct context *context = context_of(ctx);
+    return context->kind == CTX_BODY_BYTES ? context->body : (bytes_t){"", 0};
+}
+
+/* A body in memory as a stream; `state` is what is left of it, and lies in the arena. */
+static ssize_t read_bytes(ctx_t *ctx, void *state, void *buffer, size_t size) {
+    bytes_t *rest = state;
+    size_t n = rest->length < size ? rest->length : size;
+    memcpy(buffer, rest->data, n);
+    rest->data += n;
+    rest->length -= n;
+    return (ssize_t)n;
+}
+
+body_stream_t ctx_take_body(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    char *location = ctx_alloc(ctx, strlen(url) * 3 + 1), *at = location;
-    if (!location)
-        return UV_ENOMEM;
-    for (; *url; url++)
-        if (is_url_character((unsigned char)*url))
-            *at++ = *url;
-        else
-            at += snprintf(at, 4, "%%%02X", (unsigned char)*url);
-    int err = ctx_set(ctx, "Location", location);
-    if (err)
-        return err;
-    if (!status_is_redirect(ctx->status))
-        ctx->status = 302;
-    context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-    return ctx_textf(ctx, "Redirecting to %s.", location);
+    body_stream_t stream = context->stream;
+    if (context->kind == CTX_BODY_BYTES) {
+        bytes_t *rest = arena_alloc(context->home.arena, sizeof *rest);
+        if (!rest) {
+            context_no_memory(context);
+            return (body_stream_t){0};
+        }
+        *rest = context->body;
+        stream = (body_stream_t){read_bytes, NULL, rest};
+    }
+    context->stream = (body_stream_t){0};
+    context->kind = CTX_BODY_UNSET;
+    return stream;
+}
+
+/* --- Status ----------------------------------------------------------------------------------- */
+
+int ctx_message(ctx_t *ctx, const char *message) {
+    struct context *context = context_of(ctx);
+    if (context->header_sent)
+        return UV_EALREADY;
+    if (!is_field_value(message))
+        return UV_EINVAL;
+    message = arena_copy(context->home.arena, message, strlen(message));
+    if (!message)
+        return context_no_memory(context);
+    context->message = message;
+    context->message_status = ctx->status;
+    return 0;
+}
+
+const char *ctx_response_message(const ctx_t *ctx) {
+    const struct context *context = context_of(ctx);
+    bool is_set = context->message && *context->message && context->message_status == ctx->status;
+    return is_set ? context->message : status_phrase(ctx->status ? ctx->status : 404);
 }

@@ -107,12 +107,12 @@ int ws_accept(websocket_t *ws) {
         return ws->state == WS_OPEN ? 0 : UV_ENOTCONN;
     if (ws->chain_done || ws->terminated || context->header_sent)
         return UV_ENOTCONN;
-    ctx_ip(&context->ctx); /* asked for while the exchange can still tell */
+    ctx_peer(&context->ctx); /* asked for while the exchange can still tell */
     struct connection *connection = exchange->ops->take_over(exchange, &early, &early_length);
     if (!connection)
         return UV_ENOTCONN;
     exchange->ops = &taken_over;
-    context->header_sent = true;
+    context->header_sent = context->written = true;
     ws->state = WS_OPEN;
     join_set(ws);
     if (!ws_peer_start(&ws->peer, connection, host->codec, &host->options->ws,
@@ -146,11 +146,13 @@ static void handler_failed(struct websocket *ws, int err) {
 static void begin_handler(struct websocket *ws, struct scope *scope) {
     ws->runner = coroutine_self();
     ws->context->scope = scope;
+    coroutine_set_local(ws->runner, ws->context);
 }
 
 static void end_handler(struct websocket *ws, struct scope *scope) {
     scope_end(scope);
     ws->context->scope = &ws->context->home;
+    ws->context->exchange->cancel = NULL;
     ws->runner = NULL;
 }
 
@@ -243,7 +245,7 @@ static void destroy(struct websocket *ws) {
     loop_unpost(ws->peer.loop, &ws->close_task);
     ws_incoming_free(ws->received);
     ws->received = NULL;
-    scope_end(&context->home);
+    context_end(context);
     ws_peer_free(&ws->peer);
     arena_release(&arena);
 }
@@ -290,6 +292,8 @@ static void on_closed(void *owner, struct connection *connection) {
     leave_set(ws);
     ws->state = WS_CLOSED;
     ws->context->exchange->aborted = true;
+    if (ws->context->exchange->cancel)
+        coroutine_cancel(ws->context->exchange->cancel);
     ws->context->host->socket_closed(ws->context->host, connection);
     if (wait_pending(&ws->recv))
         wait_done(&ws->recv, 0);
@@ -327,13 +331,14 @@ static void answer_request(struct websocket *ws, int err) {
         context_finish(context, err);
         return;
     }
-    scope_end(&context->home);
+    context_end(context);
     exchange->ops->end(exchange, true);
 }
 
 void socket_chain_done(struct websocket *ws, int err) {
     ws->chain_done = true;
     ws->runner = NULL;
+    ws->context->exchange->cancel = NULL;
     if (ws->state == WS_CONNECTING) {
         answer_request(ws, err);
         return;

@@ -12,6 +12,15 @@ const char *headers_get(const struct headers *headers, const char *name) {
     return NULL;
 }
 
+bool headers_at(const struct headers *headers, size_t index, const char **name,
+                const char **value) {
+    if (index >= headers->count)
+        return false;
+    *name = headers->list[index].name;
+    *value = headers->list[index].value;
+    return true;
+}
+
 int headers_add(struct headers *headers, struct arena *arena, const char *name, size_t name_length,
                 const char *value, size_t value_length) {
     if (headers->count == headers->capacity) {

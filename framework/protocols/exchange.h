@@ -17,6 +17,7 @@
 
 struct exchange;
 struct connection;
+struct coroutine;
 
 /* NUL-terminated, and with their lengths. */
 struct header {
@@ -55,7 +56,8 @@ struct exchange_ops {
     ssize_t (*read)(struct exchange *exchange, void *buffer, size_t size);
     /* Once, before any `write`. */
     int (*head)(struct exchange *exchange, const struct response_head *head);
-    /* A piece of the body: copied, or gone, on return. Awaits while the client is slow. */
+    /* A piece of the body: copied, or gone, on return. Awaits while the client is slow; where
+     * nobody can wait it returns 1 then. */
     int (*write)(struct exchange *exchange, const void *data, size_t length);
     /* The response is complete; or, if `failed`, it never will be, and the client must see that.
      * The exchange is gone. */
@@ -79,12 +81,18 @@ struct exchange {
     bool upgrade;           /* the client asks for another protocol on this connection */
     bool aborted;           /* the client is gone: nothing can be read or written any more */
     bool peer_closed;       /* it has closed its side; most that do don't wait for an answer */
+    bool secure;            /* came over TLS */
     bool last;              /* set by the layer above: no further request on this connection */
+    bool detached;          /* set by the layer above: nobody waits in `write` */
+    struct coroutine *cancel; /* set by the layer above: to be cancelled when the client goes */
     void *ctx;              /* the layer above's own */
 };
 
 /* The value of the first header of that name in any case, or NULL. */
 const char *headers_get(const struct headers *headers, const char *name);
+
+/* One after the other: false past the last. */
+bool headers_at(const struct headers *headers, size_t index, const char **name, const char **value);
 
 /* Add one; the strings are not copied. 0 or UV_ENOMEM. */
 int headers_add(struct headers *headers, struct arena *arena, const char *name, size_t name_length,

@@ -292,6 +292,14 @@ static void on_data(struct connection *c, char *data, size_t n) {
         control_flow(h);
 }
 
+/* The handler that does not want to work for nobody. */
+static void cancel_handler(struct request *r) {
+    struct coroutine *handler = r->exchange.cancel;
+    r->exchange.cancel = NULL;
+    if (handler)
+        coroutine_cancel(handler);
+}
+
 static void on_end(struct connection *c) {
     struct http1 *h = c->owner;
     struct request *r = h->request;
@@ -304,6 +312,7 @@ static void on_end(struct connection *c) {
         refuse(h, 400, CLOSE_ABORTED);
     } else {
         r->exchange.peer_closed = true;
+        cancel_handler(r);
         if (r->ended)
             connection_finish(c, false);
         else if (wait_pending(&r->reader) && take(r, &n))
@@ -359,6 +368,7 @@ static void on_closed(struct connection *c) {
     h->connection = NULL;
     if (r && r->dispatched && !r->ended) {
         r->exchange.aborted = true;
+        cancel_handler(r);
         if (wait_pending(&r->reader))
             wait_done(&r->reader, UV_ECANCELED);
         if (wait_pending(&r->writer))
@@ -395,6 +405,8 @@ static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) 
     ssize_t n;
     if (size == 0)
         return 0;
+    if (r->reader.co)
+        return UV_EBUSY;
     if (r->wants_continue && !r->complete && !exchange->aborted) {
         static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
         r->wants_continue = false;
@@ -471,9 +483,10 @@ static int http1_write(struct exchange *exchange, const void *data, size_t lengt
         return err == UV_EPIPE ? gone(r) : err;
     if (c->pending > c->high_water)
         connection_flush(c);
-    if (c->pending > c->high_water && coroutine_self())
-        err = wait_for(&r->writer);
-    return err;
+    if (c->pending <= c->high_water)
+        return 0;
+    bool can_wait = coroutine_self() && !exchange->detached && !r->writer.co;
+    return can_wait ? wait_for(&r->writer) : 1;
 }
 
 /* Back to silence, or to what the client has sent ahead. */

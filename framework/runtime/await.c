@@ -54,7 +54,7 @@ may_await int await_work(void (*fn)(void *arg), void *arg) {
     struct loop *loop = loop_self();
     if (!loop)
         return UV_EINVAL;
-    if (loop->torn_down)
+    if (wait_is_cancelled())
         return UV_ECANCELED;
     struct work work = {.fn = fn, .arg = arg};
     work.wait.stubborn = true;

@@ -18,6 +18,8 @@
 
 #include "runtime/coroutine.h"
 
+#include "runtime/wait.h"
+
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -62,8 +64,9 @@ struct coroutine {
     struct coroutine_pool *pool;
     struct coroutine *next, **link; /* in pool->idle or pool->live */
     struct wait *wait;
+    void *local;
     char *mapping; /* the guard page, then the stack, then this */
-    bool ended;
+    bool ended, cancelled;
 #ifdef WITH_ASAN
     void *fake_stack;
     const void *outside_bottom;
@@ -306,7 +309,8 @@ int coroutine_start(struct coroutine_pool *pool, coroutine_fn *fn, void *arg) {
     became_live(co);
     co->fn = fn;
     co->arg = arg;
-    co->ended = false;
+    co->local = NULL;
+    co->ended = co->cancelled = false;
     coroutine_resume(co);
     return 0;
 }
@@ -333,6 +337,24 @@ void coroutine_resume(struct coroutine *co) {
     current = NULL;
     if (co->ended)
         give_back(co);
+}
+
+void coroutine_cancel(struct coroutine *co) {
+    co->cancelled = true;
+    if (co->wait)
+        wait_cancel(co->wait);
+}
+
+bool coroutine_is_cancelled(const struct coroutine *co) {
+    return co->cancelled;
+}
+
+void coroutine_set_local(struct coroutine *co, void *local) {
+    co->local = local;
+}
+
+void *coroutine_get_local(const struct coroutine *co) {
+    return co->local;
 }
 
 void coroutine_set_wait(struct coroutine *co, struct wait *wait) {

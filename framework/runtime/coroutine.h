@@ -6,6 +6,9 @@
  * instead (see wait.h). A coroutine always runs to its end, so that what its frames hold is
  * released by the ordinary code that follows.
  *
+ * A coroutine that nobody needs any more is cancelled: it is not stopped, but what it waits for
+ * ends, and it comes to its end by itself.
+ *
  * Stacks are pooled: the one released last is used first, since its pages are warm. Below each
  * stack lies a guard page, so that an overflow is a fault and not a corruption.
  */
@@ -56,6 +59,18 @@ void coroutine_suspend(void);
 
 /* Let it go on, until it suspends or ends. Only from the loop's own stack. */
 void coroutine_resume(struct coroutine *co);
+
+/*
+ * End what it waits for with UV_ECANCELED, and whatever it will wait for until it ends: the rules
+ * are in wait.h. From anywhere on the loop's thread, also from the coroutine itself. It runs later
+ * in the same turn. `co` must be live: who keeps it has to know when it ends.
+ */
+void coroutine_cancel(struct coroutine *co);
+bool coroutine_is_cancelled(const struct coroutine *co);
+
+/* Whatever its owner wants to find again. NULL at first. */
+void coroutine_set_local(struct coroutine *co, void *local);
+void *coroutine_get_local(const struct coroutine *co);
 
 /* What it is waiting for: kept here for wait.c, NULL while it runs. */
 void coroutine_set_wait(struct coroutine *co, struct wait *wait);

@@ -1,17 +1,8 @@
-/* Files, read on libuv's thread pool while the coroutine waits. Results are libuv's. */
+/* What await_fs.h has not: closing where nobody can wait, such as in a destructor. */
 #ifndef ACACIA_FS_H
 #define ACACIA_FS_H
 
-#include "await.h"
-
-#include <sys/types.h>
-#include <uv.h>
-
-/* A descriptor for reading, or a negative error. */
-may_await int fs_open(const char *name);
-may_await int fs_stat(int file, uv_stat_t *stat);
-/* How many bytes were read at `offset`; 0 at the end. */
-may_await ssize_t fs_read(int file, void *buffer, size_t size, int64_t offset);
+/* At once, on the loop's thread. */
 void fs_close(int file);
 
 #endif

@@ -31,11 +31,8 @@ void future_resolve(future_t *future, int status, void *value) {
 
 may_await int await_future(future_t *future, void **value) {
     int status = future->wait.result;
-    if (!future->resolved) {
-        if (future->wait.co)
-            return UV_EBUSY;
+    if (!future->resolved)
         status = wait_for(&future->wait);
-    }
     if (future->resolved && value)
         *value = future->value;
     return status;

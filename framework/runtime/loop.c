@@ -56,7 +56,8 @@ int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t corout
 
 static void on_handle_closed(uv_handle_t *handle) {
     struct loop *loop = handle->data;
-    loop->handles_open--;
+    if (--loop->handles_open == 0 && loop->closed)
+        loop->closed(loop);
 }
 
 void loop_close(struct loop *loop) {

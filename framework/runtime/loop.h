@@ -59,6 +59,7 @@ struct loop {
     size_t chunk_count;
     char *read_buffer;
     void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
+    void (*closed)(struct loop *loop);  /* NULL, or called when all handles are closed */
     bool torn_down;                     /* every wait is cancelled from now on */
     int handles_open;
     uint64_t date_quarter;
@@ -69,7 +70,8 @@ struct loop {
 /* Prepare `loop` on `uv`, which must outlive it. 0 or a negative error. */
 int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t coroutine_limit);
 
-/* Close the loop's own handles; when libuv has run once more, loop_destroy may be called. */
+/* Close the loop's own handles; when libuv has run once more `closed` is called, and loop_destroy
+ * may be. */
 void loop_close(struct loop *loop);
 
 /* Free the pools. No coroutine is live, no connection is open. */

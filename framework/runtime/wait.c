@@ -5,11 +5,17 @@ static void resume(struct task *task) {
     coroutine_resume(wait->co);
 }
 
-int wait_for(struct wait *wait) {
+bool wait_is_cancelled(void) {
     struct loop *loop = loop_self();
-    if (!loop)
+    return loop && (loop->torn_down || coroutine_is_cancelled(coroutine_self()));
+}
+
+int wait_for(struct wait *wait) {
+    if (!coroutine_self())
         return UV_EINVAL;
-    if (!wait->done && loop->torn_down) {
+    if (wait->co)
+        return UV_EBUSY;
+    if (!wait->done && wait_is_cancelled()) {
         if (!wait->stubborn)
             return UV_ECANCELED;
         if (wait->cancel)
@@ -43,6 +49,8 @@ bool wait_pending(const struct wait *wait) {
 }
 
 void wait_cancel(struct wait *wait) {
+    if (wait->done)
+        return;
     if (wait->cancel)
         wait->cancel(wait);
     if (!wait->stubborn)

@@ -579,7 +579,8 @@ describe('answers', () => {
     assert.equal(await heard('/throw/404'), 'GET /throw/404: -404 404 exposed Not Found')
     assert.equal(await heard('/throw/418?message=short'), 'GET /throw/418: -418 418 exposed short')
     assert.equal(await heard('/throw/500?message=secret'), 'GET /throw/500: -500 500 secret')
-    assert.equal(await heard('/throw/200?message=no%20error'), 'GET /throw/200: -500 500 no error')
+    assert.equal(await heard('/throw/200?message=no%20error'), 'GET /throw/200: -200 200 exposed no error')
+    assert.equal(await heard('/throw/700?message=no%20status'), 'GET /throw/700: -500 500 no status')
     assert.equal(await heard('/code/ENOENT'), 'GET /code/ENOENT: -2 500 no such file or directory')
     assert.equal(await heard('/code/-404'), 'GET /code/-404: -404 404 exposed Not Found')
     assert.equal(await heard('/code/-100000'), 'GET /code/-100000: -100000 500 Unknown system error -100000')
@@ -2011,7 +2012,9 @@ describe('stderr', () => {
       'http: closed: the client went away: connection reset by peer'
     ]
     for (const DEBUG of ['http', 'ws,http', '*', 'foo, http']) {
-      assert.equal(await said({ DEBUG, HEAD_TIMEOUT: '250' }, ends), lines.map(line => line + '\n').join(''))
+      const all = await said({ DEBUG, HEAD_TIMEOUT: '250' }, ends)
+      assert.equal(all.replace(/^app: .*\n/gm, ''), lines.map(line => line + '\n').join(''))
+      assert.equal(all.includes('app: use GET /text\n'), DEBUG === '*')
     }
   })
 

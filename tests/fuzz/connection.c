@@ -88,7 +88,7 @@ static void start(void) {
 
 static void accept_from(int fd) {
     struct connection *c = connection_new(&app->loop);
-    uv_pipe_init(&app->uv, &c->uv.pipe, 0);
+    uv_pipe_init(app->uv, &c->uv.pipe, 0);
     c->uv.handle.data = c;
     uv_pipe_open(&c->uv.pipe, fd);
     if (http1_start(c, &app->options.http, &app_http_events, app))
@@ -103,7 +103,7 @@ static void drain(int fd) {
 }
 
 static void turn(int fd) {
-    uv_run(&app->uv, UV_RUN_NOWAIT);
+    uv_run(app->uv, UV_RUN_NOWAIT);
     drain(fd);
 }
 
@@ -131,7 +131,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     close(ends[0]);
     app_stats_t stats;
     for (int i = 0; i < 1000; i++) {
-        uv_run(&app->uv, UV_RUN_NOWAIT);
+        uv_run(app->uv, UV_RUN_NOWAIT);
         app_stats(app, &stats);
         if (!stats.connections && !stats.coroutines)
             break;

@@ -24,7 +24,7 @@ struct seen {
 };
 
 static struct seen *seen_by(const ctx_t *ctx) {
-    return app_data(ctx->app);
+    return ctx_value(ctx, "seen");
 }
 
 static long number(ctx_t *ctx, const char *name, long otherwise) {
@@ -736,7 +736,7 @@ int main(void) {
     limit_descriptors(setting("NOFILE"));
     app_options_t options = options_from_environment();
     app_t *app = app_new_with(&options);
-    app_set_data(app, &seen);
+    app_set_value(app, "seen", &seen, NULL);
     if (setting("ON_ERROR"))
         app_on_error(app, on_error);
     app_use(app, observe);

@@ -68,7 +68,7 @@ static const struct exchange_ops ops = {
 static void run(void *arg) {
     struct context *context = arg;
     struct app *app = (struct app *)context->host;
-    context_finish(context, stack_run(&app->http, context));
+    context_chain_done(context, stack_run(&app->http, context));
 }
 
 static const struct loopback *awaited;
@@ -94,6 +94,9 @@ void loopback_request(app_t *app, struct loopback *loopback, const char *method,
     coroutine_start(&app->loop.coroutines, run, context_new(&app->host, &l->exchange));
     awaited = loopback;
     app->loop.settled = stop_when_ended;
+    uv_ref((uv_handle_t *)&app->awake);
     if (!loopback->ended)
-        uv_run(&app->uv, UV_RUN_DEFAULT);
+        uv_run(app->uv, UV_RUN_DEFAULT);
+    app->loop.settled = NULL;
+    uv_unref((uv_handle_t *)&app->awake);
 }

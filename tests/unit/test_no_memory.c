@@ -133,7 +133,7 @@ static char *converse(app_t *app, const char *data, size_t size) {
         close(ends[1]);
         return strcpy(answer, "");
     }
-    uv_pipe_init(&app->uv, &c->uv.pipe, 0);
+    uv_pipe_init(app->uv, &c->uv.pipe, 0);
     c->uv.handle.data = c;
     assert_int_equal(uv_pipe_open(&c->uv.pipe, ends[1]), 0);
     if (http1_start(c, &app->options.http, &app_http_events, app)) {
@@ -141,7 +141,7 @@ static char *converse(app_t *app, const char *data, size_t size) {
         connection_close(c, CLOSE_NO_MEMORY, 0);
     }
     for (int i = 0; i < 100 && app->loop.counts.connections; i++) {
-        uv_run(&app->uv, UV_RUN_NOWAIT);
+        uv_run(app->uv, UV_RUN_NOWAIT);
         while (length < sizeof answer - 1 &&
                (n = recv(ends[0], answer + length, sizeof answer - 1 - length, MSG_DONTWAIT)) > 0)
             length += (size_t)n;
@@ -149,10 +149,10 @@ static char *converse(app_t *app, const char *data, size_t size) {
     answer[length] = '\0';
     close(ends[0]);
     for (int i = 0; i < 2000 && app->loop.counts.connections; i++) {
-        uv_run(&app->uv, UV_RUN_NOWAIT);
+        uv_run(app->uv, UV_RUN_NOWAIT);
         usleep(1000);
     }
-    uv_run(&app->uv, UV_RUN_NOWAIT); /* the last close handlers */
+    uv_run(app->uv, UV_RUN_NOWAIT); /* the last close handlers */
     assert_int_equal(app->loop.counts.connections, 0);
     assert_int_equal(app->loop.coroutines.live_count, 0);
     return answer;
