@@ -97,10 +97,12 @@ typedef struct {
 } http_options_t;
 
 typedef struct {
-    size_t message_size;    /* 1 MiB a message, all fragments together; close code 1009 */
-    size_t fragment_count;  /* 16,384 fragments a message, empty ones too; 1008 */
-    size_t buffered_size;   /* 16 MiB waiting to be sent to one socket; 1013 */
-    uint64_t close_timeout; /* 30 s for the peer to answer a close frame */
+    size_t message_size;          /* 1 MiB a message, all fragments together; close code 1009 */
+    size_t fragment_count;        /* 16,384 fragments a message, empty ones too; 1008 */
+    size_t buffered_size;         /* 16 MiB waiting to be sent to one socket; 1013 */
+    uint64_t close_timeout;       /* 30 s for the peer to answer a close frame */
+    const char *const *protocols; /* subprotocols, the best first, NULL at the end: the first that
+                                     the client offers is chosen, or none; NULL: its first one */
 } ws_options_t;
 
 typedef struct {

@@ -142,6 +142,9 @@ ws_state_t ws_state(const websocket_t *ws);
 int ws_close_code(const websocket_t *ws);
 const char *ws_close_reason(const websocket_t *ws);
 
+/* The subprotocol that was agreed on (see ws_options_t.protocols), "" if none. */
+const char *ws_protocol(const websocket_t *ws);
+
 /* --- Everybody who is connected --------------------------------------------------------------- */
 
 /* The ctx of a socket: what it asked for, its state. */

@@ -63,7 +63,7 @@ static int start_upgrade(struct app *app, struct context *context) {
     struct handshake *handshake = arena_alloc(context->home.arena, sizeof *handshake);
     if (!handshake)
         return UV_ENOMEM;
-    handshake_check(handshake, context->exchange);
+    handshake_check(handshake, context->exchange, app->options.ws.protocols);
     if (handshake->status != 101) {
         refuse_handshake(context, handshake);
         return 0;

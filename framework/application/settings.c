@@ -44,6 +44,19 @@ static const char *copy(struct app *app, const char *string) {
     return copied;
 }
 
+/* A list of strings that ends with NULL; NULL is none. */
+static const char *const *copy_list(struct app *app, const char *const *list) {
+    size_t count = 0;
+    while (list && list[count])
+        count++;
+    const char **copied = arena_zalloc(&app->arena, (count + 1) * sizeof *copied);
+    for (size_t i = 0; copied && i < count; i++)
+        copied[i] = copy(app, list[i]);
+    if (!copied)
+        app->out_of_memory = true;
+    return list ? copied : NULL;
+}
+
 static const char *environment(const char *name) {
     const char *value = getenv(name);
     return value && *value ? value : NULL;
@@ -77,6 +90,7 @@ void app_read_settings(struct app *app, const app_options_t *given) {
     options->proxy_ip_header = copy(app, options->proxy_ip_header);
     if (options->proxy_ip_header && !is_token(options->proxy_ip_header))
         app_fail_setup(app, "proxy_ip_header is no header: %s", options->proxy_ip_header);
+    options->ws.protocols = copy_list(app, options->ws.protocols);
     read_proxies(app);
     int err = options->keys ? app_set_keys(app, options->keys) : 0;
     if (err)

@@ -147,6 +147,10 @@ int ws_close_code(const websocket_t *ws) {
     return ws->state == WS_CLOSED ? ws->peer.code : 0;
 }
 
+const char *ws_protocol(const websocket_t *ws) {
+    return ws->handshake->protocol ? ws->handshake->protocol : "";
+}
+
 const char *ws_close_reason(const websocket_t *ws) {
     return ws->state == WS_CLOSED && ws->peer.reason ? ws->peer.reason : "";
 }

@@ -101,9 +101,20 @@ static bool add_protocols(struct token *tokens, size_t *count, const char *list)
     return true;
 }
 
-/* The fields of that name are one list, which has no empty and no double entries. *first gets its
- * first one, NULL if there is none. */
-static bool protocols_are_valid(struct exchange *exchange, const char **first) {
+/* The first of ours that is among them. */
+static const char *choose(const struct token *tokens, size_t count, const char *const *protocols) {
+    for (; *protocols; protocols++)
+        for (size_t i = 0; i < count; i++)
+            if (strlen(*protocols) == tokens[i].length &&
+                memcmp(*protocols, tokens[i].start, tokens[i].length) == 0)
+                return *protocols;
+    return NULL;
+}
+
+/* The fields of that name are one list, which has no empty and no double entries. *chosen gets the
+ * one that both speak, NULL if there is none. */
+static bool protocols_are_valid(struct exchange *exchange, const char *const *protocols,
+                                const char **chosen) {
     static const char name[] = "Sec-WebSocket-Protocol";
     const struct headers *headers = &exchange->headers;
     size_t most = 0, count = 0;
@@ -116,8 +127,11 @@ static bool protocols_are_valid(struct exchange *exchange, const char **first) {
     bool valid = tokens != NULL;
     for (uint32_t i = 0; valid && (list = next_value(headers, name, &i));)
         valid = add_protocols(tokens, &count, list);
-    valid = valid && (*first = arena_copy(&exchange->arena, tokens->start, tokens->length)) &&
-            !has_doubles(tokens, count);
+    if (valid && protocols)
+        *chosen = choose(tokens, count, protocols);
+    else if (valid)
+        valid = (*chosen = arena_copy(&exchange->arena, tokens->start, tokens->length));
+    valid = valid && !has_doubles(tokens, count);
     free(tokens);
     return valid;
 }
@@ -127,7 +141,8 @@ static void refuse(struct handshake *handshake, int status, const char *message)
     handshake->message = message;
 }
 
-void handshake_check(struct handshake *handshake, struct exchange *exchange) {
+void handshake_check(struct handshake *handshake, struct exchange *exchange,
+                     const char *const *protocols) {
     const struct headers *headers = &exchange->headers;
     const char *upgrade = get_single(headers, "Upgrade");
     const char *key = get_single(headers, "Sec-WebSocket-Key");
@@ -141,7 +156,7 @@ void handshake_check(struct handshake *handshake, struct exchange *exchange) {
     } else if (!version_is_valid(get_single(headers, "Sec-WebSocket-Version"))) {
         refuse(handshake, 400, "Missing or invalid Sec-WebSocket-Version header");
         handshake->name_versions = true;
-    } else if (!protocols_are_valid(exchange, &handshake->protocol)) {
+    } else if (!protocols_are_valid(exchange, protocols, &handshake->protocol)) {
         refuse(handshake, 400, "Invalid Sec-WebSocket-Protocol header");
     } else if (!sha1_base64(handshake->accept, key, 24, GUID, sizeof GUID - 1)) {
         refuse(handshake, 500, "Internal Server Error");

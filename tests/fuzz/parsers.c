@@ -67,7 +67,7 @@ static void fuzz_handshake(const uint8_t *data, size_t size) {
                         strlen(colon + 1));
         }
     }
-    handshake_check(&handshake, &exchange);
+    handshake_check(&handshake, &exchange, NULL);
     if (handshake.status != 101 && !handshake.message)
         abort();
     arena_release(&exchange.arena);

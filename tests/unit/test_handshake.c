@@ -30,7 +30,7 @@ static void begin(const char *method) {
 
 /* The status of the answer to what was said so far. */
 static int check(void) {
-    handshake_check(&handshake, &exchange);
+    handshake_check(&handshake, &exchange, NULL);
     assert_int_equal(handshake.status == 101, handshake.message == NULL);
     return handshake.status;
 }
@@ -289,6 +289,26 @@ static void long_lists(void **state) {
     free(list);
 }
 
+static const char *chosen_of(const char *offers, const char *const *protocols) {
+    begin_good();
+    if (offers)
+        field("Sec-WebSocket-Protocol", offers);
+    handshake_check(&handshake, &exchange, protocols);
+    assert_int_equal(handshake.status, 101);
+    return handshake.protocol;
+}
+
+static void the_server_chooses(void **state) {
+    static const char *const ours[] = {"chat", "v2.chat", NULL}, *const none[] = {NULL};
+    (void)state;
+    assert_string_equal(chosen_of("chat", ours), "chat");
+    assert_string_equal(chosen_of("v2.chat, chat", ours), "chat");
+    assert_string_equal(chosen_of("other, v2.chat", ours), "v2.chat");
+    assert_null(chosen_of("CHAT, chat2, cha", ours));
+    assert_null(chosen_of(NULL, ours));
+    assert_null(chosen_of("chat", none));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(accepts_what_rfc_6455_accepts),
@@ -301,6 +321,7 @@ int main(void) {
         cmocka_unit_test(every_character),
         cmocka_unit_test(lists_on_several_lines),
         cmocka_unit_test(long_lists),
+        cmocka_unit_test(the_server_chooses),
     };
     return cmocka_run_group_tests(tests, NULL, end);
 }
