@@ -84,6 +84,7 @@ static void start(void) {
     app_use(app, route_post("/echo", echo));
     app_use(app, route_post("/body/:id", body));
     app_use(app, page);
+    uv_ref((uv_handle_t *)&app->awake); /* the loop goes on, as if the app served */
 }
 
 static void accept_from(int fd) {
