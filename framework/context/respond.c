@@ -70,6 +70,13 @@ static void drop_body_headers(struct context *context) {
     ctx_remove(&context->ctx, "Transfer-Encoding");
 }
 
+/* 204, 205 and 304 have no body; of these 205 says so (RFC 9110 15.3.6). */
+static void forbid_body(struct context *context) {
+    drop_body_headers(context);
+    if (status_of(context) == 205)
+        context_set_header(context, "Content-Length", "0");
+}
+
 /* The head, before the body is known: it is chunked unless its length is. */
 static int begin(struct context *context) {
     enum body_kind kind = BODY_STREAM;
@@ -78,7 +85,7 @@ static int begin(struct context *context) {
         return UV_EINVAL;
     context->head_only = is_head(context) || status_is_empty(status_of(context));
     if (status_is_empty(status_of(context)))
-        drop_body_headers(context);
+        forbid_body(context);
     if (announced_length(context, &length))
         kind = BODY_LENGTH;
     if (context->no_memory)
@@ -146,13 +153,10 @@ static int set_default_body(struct context *context) {
 }
 
 static void settle_body(struct context *context) {
-    int status = status_of(context);
-    if (status_is_empty(status)) {
-        drop_body_headers(context);
+    if (status_is_empty(status_of(context))) {
         context_forget_body(context);
         context->kind = CTX_BODY_EMPTY;
-        if (status == 205) /* RFC 9110 15.3.6: it says so */
-            context_set_header(context, "Content-Length", "0");
+        forbid_body(context);
     } else if (is_head(context)) {
         if (context->kind == CTX_BODY_BYTES && !headers_get(&context->headers, "Content-Length"))
             context_set_length(context, context->body.length);

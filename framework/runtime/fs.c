@@ -247,9 +247,10 @@ static uv_dirent_t *collect(uv_fs_t *request, size_t count) {
     uv_dirent_t entry;
     size_t i = 0;
     bool enough = reserve(&listing, 1);
-    while (enough && i < count && uv_fs_scandir_next(request, &entry) == 0)
-        enough = add_entry(&listing, i++, &entry);
-    if (!enough || i < count) {
+    /* In any case to the end: libuv lets go of an entry when it is asked for the next one. */
+    while (uv_fs_scandir_next(request, &entry) == 0)
+        enough = enough && add_entry(&listing, i++, &entry);
+    if (!enough) {
         free(listing.block);
         return NULL;
     }
