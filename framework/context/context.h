@@ -17,6 +17,7 @@ struct context;
 struct keygrip;
 struct middleware_run;
 struct proxies;
+struct routing;
 
 /* What the application lends to every ctx. */
 struct context_host {
@@ -80,6 +81,7 @@ struct context {
     /* the onion, kept by compose.c */
     struct middleware_run *run;
     size_t position;
+    struct routing *routing; /* what routers and mounts note: see routing.h; NULL: nothing yet */
 
     struct value *values;
 

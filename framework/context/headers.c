@@ -147,9 +147,15 @@ int ctx_type(ctx_t *ctx, const char *type) {
 }
 
 void context_type_by_name(struct context *context, const char *filename) {
-    const char *slash = strrchr(filename, '/'), *base = slash ? slash + 1 : filename;
-    const char *dot = strrchr(base, '.');
-    if (dot && dot > base && !ctx_has(&context->ctx, "Content-Type"))
+    size_t length = strlen(filename);
+    while (length > 0 && filename[length - 1] == '/')
+        length--;
+    const char *name = arena_copy(context->scope->arena, filename, length);
+    const char *slash = name ? strrchr(name, '/') : NULL, *base = slash ? slash + 1 : name;
+    const char *dot = base ? strrchr(base, '.') : NULL;
+    if (!name)
+        context_no_memory(context);
+    else if (dot && dot > base && !ctx_has(&context->ctx, "Content-Type"))
         ctx_type(&context->ctx, dot);
 }
 

@@ -48,13 +48,20 @@ int ctx_redirect(ctx_t *ctx, const char *url) {
     return err ? err : ctx_textf(ctx, "Redirecting to %s.", url);
 }
 
+/* Where we are. A proxy may call it wss, from which nothing is relative to us. */
+static const char *base_url(ctx_t *ctx) {
+    const char *here = ctx_href(ctx);
+    return is_absolute(here) ? here
+                             : ctx_printf(ctx, "http://%s%s", ctx_host(ctx), ctx->original_url);
+}
+
 /* Is `reference`, seen from where we are, on this host? 1, 0, or an error. */
 static int is_here(struct context *context, const char *reference) {
     ctx_t *ctx = &context->ctx;
     struct arena *arena = context->home.arena;
     struct url base, url;
-    const char *here = ctx_href(ctx);
-    int err = url_parse(&base, arena, here, strlen(here), NULL);
+    const char *here = base_url(ctx);
+    int err = here ? url_parse(&base, arena, here, strlen(here), NULL) : UV_ENOMEM;
     if (!err)
         err = url_parse(&url, arena, reference, strlen(reference), &base);
     if (err == UV_EINVAL)

@@ -262,6 +262,8 @@ static int fail(struct context *context, int err) {
 }
 
 static int respond(struct context *context, int err) {
+    if (err == UV_ECANCELED && context->exchange->endless && context->header_sent)
+        err = 0; /* that is how it ends */
     if (context->no_memory && err >= 0)
         err = UV_ENOMEM;
     if (err >= 0 && !context->header_sent && !status_is_valid(context->ctx.status))

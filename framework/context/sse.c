@@ -18,6 +18,7 @@ int sse_begin(ctx_t *ctx) {
     if (!err)
         err = ctx_flush_headers(ctx);
     ctx_cancel_on_abort(ctx, true);
+    context_of(ctx)->exchange->endless = true;
     return err;
 }
 

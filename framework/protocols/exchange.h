@@ -84,6 +84,7 @@ struct exchange {
     bool secure;            /* came over TLS */
     bool last;              /* set by the layer above: no further request on this connection */
     bool detached;          /* set by the layer above: nobody waits in `write` */
+    bool endless;           /* set by the layer above: `cancel` is meant for draining, too */
     struct coroutine *cancel; /* set by the layer above: to be cancelled when the client goes */
     void *ctx;              /* the layer above's own */
 };

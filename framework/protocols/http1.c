@@ -354,6 +354,8 @@ static void on_shut_down(struct connection *c) {
         connection_finish(c, false);
     else if (h->request->ended) /* no need to wait for a body that nobody reads */
         connection_finish(c, true);
+    else if (h->request->exchange.endless)
+        cancel_handler(h->request);
 }
 
 /* The handler that is at work, if any, hears of it and comes to its end; h waits for that. */

@@ -101,6 +101,25 @@ describe('request', { skip }, () => {
   }))
 })
 
+// --- The poll ------------------------------------------------------------------------------------
+
+describe('poll', { skip }, () => {
+  test('a vote is seen on all pages', () => withServer('poll', async server => {
+    const result = (page, text) => eventually(async () => await page.textContent('#result') === text, `${text} on the page`)
+    const one = await open(server.url)
+    const other = await open(server.url)
+    await result(one, 'tea 0, coffee 0, water 0')
+    await one.click('text=coffee')
+    await eventually(async () => await one.textContent('#yours') === 'you chose coffee', 'the answer')
+    await result(one, 'tea 0, coffee 1, water 0')
+    await result(other, 'tea 0, coffee 1, water 0')
+    await one.click('text=water') // the cookie remembers the first vote
+    await result(other, 'tea 0, coffee 0, water 1')
+    await close(one)
+    await close(other)
+  }))
+})
+
 // --- The chat ------------------------------------------------------------------------------------
 
 describe('chat', { skip }, () => {

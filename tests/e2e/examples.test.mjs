@@ -10,7 +10,7 @@ import { Client } from 'undici'
 import { WebSocket } from 'ws'
 import { PATIENCE, each, eventually, startProgram, startServer, withPatience } from './support.mjs'
 
-const EXAMPLES = ['hello', 'connection', 'routes', 'broadcast', 'request', 'chat']
+const WITH_SOCKETS = ['hello', 'connection', 'routes', 'broadcast', 'request', 'chat']
 
 const source = name => fs.readFile(new URL(`../../examples/${name}`, import.meta.url), 'utf8')
 
@@ -226,6 +226,62 @@ describe('broadcast', () => {
     await server.prints(head + 'Client disconnected\nReceived message => two left\nClient disconnected\n')
     await talkers[1].close()
     assert.deepEqual(talkers.map(talker => talker.received), [[], [], []])
+  })
+})
+
+describe('poll', () => {
+  const at = serverOf('poll')
+  const ask = (path, { method = 'GET', headers } = {}) => new Promise((resolve, reject) => {
+    http.request(at.server.url + path, { method, headers, agent: false }, async response => {
+      let body = ''
+      for await (const chunk of response) body += chunk
+      resolve({ body, status: response.statusCode, headers: response.headers })
+    }).on('error', reject).end()
+  })
+  const vote = (choice, cookie) => ask(`/vote?for=${choice}`, { method: 'POST', headers: cookie && { cookie } })
+
+  test('the page', () => isPage(at.server, 'poll.html'))
+
+  test('votes, told to everybody who looks', async () => {
+    let seen = ''
+    const watching = http.get(`${at.server.url}/result`, { agent: false }, response => {
+      assert.equal(response.headers['content-type'], 'text/event-stream')
+      response.setEncoding('utf8').on('data', text => { seen += text })
+    })
+    const sees = text => eventually(() => seen.endsWith(`data: ${text}\n\n`), () => `${text}, saw ${seen}`)
+    await sees('tea 0, coffee 0, water 0')
+    const first = await vote('tea')
+    assert.deepEqual([first.status, first.body], [200, 'you chose tea'])
+    await sees('tea 1, coffee 0, water 0')
+    const cookie = first.headers['set-cookie'].map(line => line.split(';')[0]).join('; ')
+    assert.match(cookie, /^vote=tea; vote\.sig=[\w-]{27}$/)
+    assert.equal((await vote('water', cookie)).body, 'you chose water') // another mind, the same browser
+    await sees('tea 0, coffee 0, water 1')
+    await vote('tea', cookie.replace('tea', 'water')) // a cookie that was tampered with counts for nothing
+    await sees('tea 1, coffee 0, water 1')
+    const table = await ask('/result.csv')
+    assert.equal(table.headers['content-disposition'], 'attachment; filename="result.csv"')
+    assert.equal(table.headers['content-type'], 'text/csv; charset=utf-8')
+    assert.equal(table.body, 'tea,1\r\ncoffee,0\r\nwater,1\r\n')
+    watching.on('error', () => {}).destroy()
+  })
+
+  test('no such choice', async () => {
+    for (const choice of ['beer', '', '%00']) {
+      assert.deepEqual([(await vote(choice)).status, (await vote(choice)).body], [400, 'there is no such choice'])
+    }
+    assert.equal((await ask('/vote')).status, 404)
+  })
+
+  test('watchers that go take nothing with them', async () => {
+    await each(20, async () => {
+      const request = http.get(`${at.server.url}/result`, { agent: false })
+      const [response] = await once(request, 'response')
+      await once(response, 'data')
+      request.on('error', () => {})
+      request.destroy()
+    })
+    assert.equal((await vote('tea')).status, 200)
   })
 })
 
@@ -484,7 +540,7 @@ describe('the end', { concurrency: 4 }, () => {
   const pathOf = name => name === 'chat' ? '/chat/a?name=Ada' : '/'
   const goodbye = Buffer.from([0x88, 2, 1001 >> 8, 1001 & 255])
 
-  for (const name of EXAMPLES) {
+  for (const name of WITH_SOCKETS) {
     for (const signal of ['SIGTERM', 'SIGINT']) {
       test(`of ${name}, by ${signal}`, { timeout: 6 * PATIENCE }, async () => {
         const server = await startServer(name)
@@ -506,6 +562,19 @@ describe('the end', { concurrency: 4 }, () => {
       })
     }
   }
+
+  test('of poll, with those who watch the result', async () => {
+    const server = await startServer('poll')
+    const request = http.get(`${server.url}/result`, { agent: false })
+    const [response] = await once(request, 'response')
+    const begin = Date.now()
+    await server.stop()
+    assert.ok(Date.now() - begin < 2000, `it took ${Date.now() - begin} ms`)
+    let all = ''
+    for await (const chunk of response) all += chunk // to its end, and no error
+    assert.equal(all, 'data: tea 0, coffee 0, water 0\n\n')
+    assert.equal(server.stderr, '')
+  })
 
   test('comes at once when everybody answers', async () => {
     const server = await startServer('chat')

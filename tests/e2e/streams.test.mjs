@@ -79,6 +79,18 @@ test('events end when the client goes', async () => {
   await sees(['events cancelled'])
 })
 
+test('events end well when the server stops', async () => {
+  const other = await startServer('tests/support/stream_server')
+  const request = http.get(`${other.url}/endless-events`, { agent: false })
+  const response = await new Promise(resolve => request.on('response', resolve))
+  const begin = Date.now()
+  const end = (async () => { for await (const chunk of response) assert.ok(chunk.length) })()
+  await other.stop()
+  await end // and no error
+  assert.ok(Date.now() - begin < 400, 'before the drain deadline of 500 ms')
+  assert.equal(other.stderr, '')
+})
+
 test('detached: answered by somebody else', async () => {
   const answers = Promise.all([text('/news'), text('/news'), text('/news')])
   await sleep(50)
