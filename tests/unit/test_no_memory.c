@@ -87,9 +87,48 @@ static int talk(ctx_t *ctx) {
     return ws_on_message(ctx->websocket, on_message);
 }
 
+/* Whatever takes memory. What comes of it must be all right, or a 500. */
+static int everything(ctx_t *ctx) {
+    reached++;
+    ctx_set_path(ctx, "/other");
+    ctx_set_querystring(ctx, "a=b");
+    ctx_append(ctx, "X-List", ctx_printf(ctx, "%s %s", ctx_ip_at(ctx, 0), ctx_ip_at(ctx, 1)));
+    ctx_append(ctx, "X-List", ctx_subdomain_at(ctx, 0));
+    ctx_append(ctx, "X-List", ctx_accepts_at(ctx, 1));
+    ctx_append(ctx, "X-List", ctx_accepts_encoding_at(ctx, 1));
+    ctx_append(ctx, "X-List", ctx_accepts_language_at(ctx, 1));
+    ctx_append(ctx, "X-List", ctx_accepts_charset_at(ctx, 1));
+    ctx_append(ctx, "X-List", ctx_href(ctx));
+    ctx_append(ctx, "X-List", ctx_request_charset(ctx));
+    ctx_append(ctx, "X-List", ctx_is(ctx, "text/*"));
+    ctx_append(ctx, "X-List", ctx_get(ctx, "X-Twice"));
+    ctx_append(ctx, "X-List", ctx_cookie(ctx, "c"));
+    ctx_append(ctx, "X-List", ctx_query(ctx, "a"));
+    ctx_vary(ctx, "Accept, Origin");
+    ctx_etag(ctx, "tag");
+    ctx_last_modified(ctx, 0);
+    ctx_type(ctx, "html");
+    ctx_set_cookie(ctx, "d", "1", &(cookie_options_t){.max_age = 1000});
+    ctx_attachment(ctx, "\u20ac.txt");
+    ctx_set_value(ctx, "v", malloc(1), free);
+    return ctx_textf(ctx, "%s %s %s", ctx->url, ctx_host(ctx), ctx_hostname(ctx));
+}
+
+static int away(ctx_t *ctx) {
+    reached++;
+    ctx_message(ctx, "Gone elsewhere");
+    return ctx_redirect(ctx, "HTTP://B\u00fccher.example:80/<\u00fc>");
+}
+
 static app_t *new_app(void) {
-    app_t *app = app_new_with(&(app_options_t){.silent = true});
+    static const char *const keys[] = {"k", NULL}, *const proxies[] = {"10.0.0.0/8", "loopback",
+                                                                       NULL};
+    static const char *const protocols[] = {"a", NULL};
+    app_t *app = app_new_with(&(app_options_t){
+        .silent = true, .keys = keys, .trusted_proxies = proxies, .ws.protocols = protocols});
     app_use(app, guard);
+    app_use(app, route_post("/everything", everything));
+    app_use(app, route_get("/away", away));
     app_use(app, route_post("/page/:id", page));
     app_use(app, route_get("/json", json));
     app_use(app, teapot);
@@ -104,6 +143,19 @@ static app_t *new_app(void) {
     "POST /page/8 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 #define JSON "GET /json?a=1&a=2&b=%20 HTTP/1.1\r\nHost: a\r\n\r\n"
 #define FAIL "GET /fail HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+#define EVERYTHING                                                                                 \
+    "POST /everything?x=1 HTTP/1.1\r\nHost: a.b.c.test\r\nX-Forwarded-For: 1.1.1.1, 10.0.0.1\r\n"  \
+    "Accept: text/html, text/plain;q=.5\r\nAccept-Encoding: gzip, br;q=.5\r\n"                     \
+    "Accept-Language: en, de;q=.5\r\nAccept-Charset: utf-8, x;q=.5\r\nX-Twice: 1\r\nX-Twice: "     \
+    "2\r\n"                                                                                        \
+    "Content-Type: text/plain; charset=\"x\"\r\nContent-Length: 0\r\nCookie: b=1; c=2\r\n\r\n"
+#define EVERYTHING_IN_ORDER                                                                        \
+    "X-List: 1.1.1.1 10.0.0.1\r\nX-List: b\r\nX-List: text/plain\r\nX-List: br\r\nX-List: de\r\n"  \
+    "X-List: x\r\nX-List: http://a.b.c.test/everything?x=1\r\nX-List: x\r\nX-List: text/plain\r\n" \
+    "X-List: 1, 2\r\nX-List: 2\r\nX-List: b\r\nVary: Accept, Origin\r\nETag: \"tag\"\r\n"          \
+    "Last-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n"                                             \
+    "Content-Type: text/html; charset=utf-8\r\nSet-Cookie: d=1;"
+#define AWAY "GET /away HTTP/1.1\r\nHost: a\r\nAccept: text/html\r\n\r\n"
 #define TALK                                                                                       \
     "GET /talk HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"               \
     "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"                 \
@@ -164,8 +216,10 @@ static void check_scenario(const char *data, size_t size, const char *expected) 
         guarded = reached = 0;
         allocations = 0;
         countdown = n;
-        converse(app, data, size);
+        const char *answer = converse(app, data, size);
         bool done = countdown >= 0; /* it was never reached */
+        if (strstr(answer, "HTTP/1.1 200 OK") && strstr(answer, "X-List"))
+            assert_non_null(strstr(answer, expected));
         countdown = -1;
         assert_true(reached <= guarded);
         assert_non_null(strstr(converse(app, data, size), expected));
@@ -189,6 +243,14 @@ static void test_request(void **state) {
 
 static void test_json(void **state) {
     check_scenario(JSON, sizeof JSON - 1, "{\"a\":[\"1\",\"2\"],\"b\":\" \"}");
+}
+
+static void test_everything(void **state) {
+    check_scenario(EVERYTHING, sizeof EVERYTHING - 1, EVERYTHING_IN_ORDER);
+}
+
+static void test_redirect(void **state) {
+    check_scenario(AWAY, sizeof AWAY - 1, "/%3C%C3%BC%3E");
 }
 
 static void test_error(void **state) {
@@ -221,8 +283,10 @@ static void test_setup(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_setup), cmocka_unit_test(test_request),   cmocka_unit_test(test_json),
-        cmocka_unit_test(test_error), cmocka_unit_test(test_websocket),
+        cmocka_unit_test(test_setup),      cmocka_unit_test(test_request),
+        cmocka_unit_test(test_everything), cmocka_unit_test(test_redirect),
+        cmocka_unit_test(test_json),       cmocka_unit_test(test_error),
+        cmocka_unit_test(test_websocket),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
