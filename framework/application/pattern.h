@@ -27,9 +27,9 @@
  * none outside of ASCII is a letter or a space. They have no groups that capture. What JavaScript
  * knows and PCRE2 can't do is refused: an assertion (?<=…) that has no fixed length.
  *
- * Only such parameters take an engine, PCRE2, for which there is a limit of steps. All else,
- * parameters like (.*), (\d+) or ([a-z]+) included, is matched in a time that is linear in the
- * path.
+ * Only such parameters take an engine, PCRE2, for which there is a limit of steps, and without
+ * which they are an error. All else, parameters like (.*), (\d+) or ([a-z]+) included, is matched
+ * in a time that is linear in the path.
  *
  * A pattern is not changed after it has been compiled: any number of threads may use it at once.
  */

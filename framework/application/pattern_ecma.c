@@ -378,6 +378,7 @@ static bool quantify(struct translation *t, struct atom *atom) {
         /* It takes nothing, so that it is looked at once, or not at all. */
         if (quantifier.min == 0) {
             t->to->length = atom->start;
+            t->result->groups -= atom->groups;
             pattern_text_string(t->to, "(?:)");
         }
         return true;

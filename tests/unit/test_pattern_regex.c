@@ -71,6 +71,7 @@ static void as_in_javascript(void **state) {
     check("/:a((?:x*?|y){1,2}):b(.*)", "/xy", "x|y");
     check("(a*?|b)?:b(\\1.*)", "aa", "a|a");
     check("(a*?|b)?:b(.*)", "c", "~|c");
+    check("/:a((?=(?:|x)*y)?z|q):b(\\d{2})", "/z12", "z|12");
     check("(a?b?)?", "", "~");
     check("/{:a(a?b?)x}?", "/x", "");
 }
