@@ -1,0 +1,309 @@
+/* The usual routes, and what a WebSocket can do: features.js is the same in Koa, with the usual
+ * stack of middleware around it, and e2e/twin_features.test.mjs compares the two. */
+#include <acacia.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Errors ----------------------------------------------------------------------------------- */
+
+static bool starts_with(const char *text, const char *start) {
+    return strncmp(text, start, strlen(start)) == 0;
+}
+
+/* Those below /api are answered in JSON. */
+static int json_errors(ctx_t *ctx) {
+    int err = next(ctx);
+    if (!err || !starts_with(ctx->path, "/api"))
+        return err;
+    const ctx_error_t *error = ctx_catch(ctx);
+    ctx->status = error->status;
+    ctx_report(ctx, error);
+    return ctx_json(
+        ctx, json_pack("{s:s}", "error", error->expose ? error->message : "Internal Server Error"));
+}
+
+static void ignore(ctx_t *ctx, const ctx_error_t *error) {
+}
+
+/* --- Routes ----------------------------------------------------------------------------------- */
+
+static int index_page(ctx_t *ctx) {
+    return ctx_body(ctx, "features");
+}
+
+static int cookies(ctx_t *ctx) {
+    int err = ctx_set_cookie(ctx, "plain", "1", NULL);
+    if (!err)
+        err = ctx_set_cookie(
+            ctx, "signed", "2",
+            &(cookie_options_t){.is_signed = true, .same_site = "lax", .max_age = 60000});
+    if (err)
+        return err;
+    const char *plain = ctx_cookie(ctx, "plain");
+    const char *is_signed = ctx_signed_cookie(ctx, "signed", &err);
+    if (err)
+        return err;
+    return ctx_json(ctx, json_pack("{s:s?, s:s?}", "plain", plain, "signed", is_signed));
+}
+
+static int redirect(ctx_t *ctx) {
+    return ctx_redirect(ctx, "/");
+}
+
+static int go_back(ctx_t *ctx) {
+    return ctx_back(ctx, "/fallback");
+}
+
+static int download(ctx_t *ctx) {
+    int err = ctx_attachment(ctx, "résumé €.txt");
+    return err ? err : ctx_body(ctx, "data");
+}
+
+static int no_content(ctx_t *ctx) {
+    ctx->status = 204;
+    return 0;
+}
+
+static int null(ctx_t *ctx) {
+    int err = ctx_empty(ctx);
+    ctx->status = 200;
+    return err;
+}
+
+static int stream(ctx_t *ctx) {
+    ctx->status = 200;
+    ctx_type(ctx, "text");
+    int err = ctx_write(ctx, "a", 1);
+    if (!err)
+        err = await_sleep(0);
+    return err ? err : ctx_write(ctx, "b", 1);
+}
+
+static int events(ctx_t *ctx) {
+    ctx->status = 200;
+    ctx_type(ctx, "text/event-stream");
+    ctx_set(ctx, "Cache-Control", "no-cache");
+    int err = ctx_flush_headers(ctx);
+    for (int i = 1; i <= 3 && !err; i++) {
+        err = await_sleep(5);
+        if (!err)
+            err = ctx_writef(ctx, "id: %d\ndata: tick %d\n\n", i, i);
+    }
+    return err;
+}
+
+static int negotiate(ctx_t *ctx) {
+    const char *type = ctx_accepts(ctx, "json", "html", "text");
+    if (!type)
+        return ctx_throw(ctx, 406, "json, html, or text only");
+    if (strcmp(type, "json") == 0)
+        return ctx_json(ctx, json_pack("{s:b}", "ok", true));
+    return ctx_body(ctx, strcmp(type, "html") == 0 ? "<p>ok</p>" : "ok");
+}
+
+static int whoami(ctx_t *ctx) {
+    int err = await_sleep(0);
+    if (err)
+        return err;
+    return ctx_json(ctx, json_pack("{s:s, s:s, s:s, s:b, s:b}", "ip", ctx_ip(ctx), "host",
+                                   ctx_host(ctx), "protocol", ctx_protocol(ctx), "secure",
+                                   ctx_secure(ctx), "same", ctx_current() == ctx));
+}
+
+/* encodeURIComponent */
+static const char *encode(ctx_t *ctx, const char *text) {
+    char *encoded = ctx_alloc(ctx, 3 * strlen(text) + 1);
+    for (char *at = encoded; encoded && *text; text++) {
+        bool plain = strchr("!'()*-._~0123456789", *text) ||
+                     ((*text | 0x20) >= 'a' && (*text | 0x20) <= 'z');
+        at += sprintf(at, plain ? "%c" : "%%%02X", (unsigned char)*text);
+    }
+    return encoded;
+}
+
+static int show_user(ctx_t *ctx) {
+    const char *id = ctx_param(ctx, "id");
+    if (strcmp(id, "0") == 0)
+        return ctx_throw(ctx, 404, "no such user");
+    const char *url = ctx_printf(ctx, "/api/users/%s", encode(ctx, id));
+    return ctx_json(ctx, json_pack("{s:s, s:s}", "id", id, "url", url));
+}
+
+static int put_user(ctx_t *ctx) {
+    ctx->status = 201;
+    return ctx_json(ctx, json_pack("{s:s}", "put", ctx_param(ctx, "id")));
+}
+
+static int crash(ctx_t *ctx) {
+    return ctx_throw(ctx, 500, "secret");
+}
+
+static int limited(ctx_t *ctx) {
+    return ctx_body(ctx, "ok");
+}
+
+static int admin(ctx_t *ctx) {
+    return ctx_body(ctx, "admin");
+}
+
+static int ranged(ctx_t *ctx) {
+    return ctx_bytes(ctx, "0123456789", 10);
+}
+
+static int big(ctx_t *ctx) {
+    char text[5000 + 1];
+    memset(text, 'y', sizeof text - 1);
+    text[sizeof text - 1] = '\0';
+    return ctx_body(ctx, text);
+}
+
+static int respond_false(ctx_t *ctx) {
+    ctx_detach(ctx);
+    ctx->status = 200;
+    ctx_set(ctx, "Content-Type", "text/plain");
+    ctx_write(ctx, "raw", 3);
+    ctx_end(ctx);
+    return 0;
+}
+
+/* --- WebSockets ------------------------------------------------------------------------------- */
+
+static int authorize(ctx_t *ctx) {
+    if (!starts_with(ctx->url, "/private") ||
+        strcmp(ctx_get(ctx, "Authorization"), "Bearer good") == 0)
+        return next(ctx);
+    ctx_throw_header(ctx, "WWW-Authenticate", "Bearer");
+    return ctx_throw(ctx, 401, NULL);
+}
+
+static int send_back(ctx_t *ctx, const ws_message_t *message) {
+    return ws_send(ctx->websocket, *message);
+}
+
+static int echo(ctx_t *ctx) {
+    return ws_on_message(ctx->websocket, send_back);
+}
+
+/* The subprotocol is the first one that was offered. */
+static const char *subprotocol(ctx_t *ctx) {
+    const char *offered = ctx_get(ctx, "Sec-WebSocket-Protocol");
+    return ctx_printf(ctx, "%.*s", (int)strcspn(offered, ", \t"), offered);
+}
+
+static int info(ctx_t *ctx) {
+    json_t *all = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s?, s:s, s:b}", "path", ctx->path, "query",
+                            ctx_query_json(ctx), "protocol", subprotocol(ctx), "extensions", "",
+                            "ip", ctx_ip(ctx), "cookie", ctx_cookie(ctx, "plain"), "method",
+                            ctx->method, "hasRes", false);
+    char *text = json_dumps(all, JSON_COMPACT);
+    json_decref(all);
+    if (!text)
+        return UV_ENOMEM;
+    int err = ws_send_text(ctx->websocket, text);
+    free(text);
+    return err;
+}
+
+static int say_goodbye(ctx_t *ctx) {
+    return ws_close(ctx->websocket, atoi(ctx_param(ctx, "code")), "as asked");
+}
+
+static int terminate(ctx_t *ctx) {
+    int err = ws_accept(ctx->websocket);
+    if (!err)
+        err = await_sleep(0); /* the handshake leaves at the end of this turn of the loop */
+    ws_terminate(ctx->websocket);
+    return err;
+}
+
+static int tell_others(ctx_t *ctx, const ws_message_t *message) {
+    ws_broadcast(ctx->app, *message, ctx->websocket);
+    return 0;
+}
+
+static int broadcast(ctx_t *ctx) {
+    return ws_on_message(ctx->websocket, tell_others);
+}
+
+/* Not ws_sendf, for which a text ends at a NUL. */
+static int send_late(ctx_t *ctx, const ws_message_t *message) {
+    static const char start[] = "late but kept: ";
+    size_t length = sizeof start - 1 + message->length;
+    char *text = ctx_alloc(ctx, length);
+    if (!text)
+        return UV_ENOMEM;
+    memcpy(text, start, sizeof start - 1);
+    memcpy(text + sizeof start - 1, message->data, message->length);
+    return ws_send(ctx->websocket, (ws_message_t){text, length, false});
+}
+
+static int slow(ctx_t *ctx) {
+    int err = ws_accept(ctx->websocket);
+    if (!err)
+        err = await_sleep(50);
+    return err ? err : ws_on_message(ctx->websocket, send_late);
+}
+
+static int welcome(ctx_t *ctx) {
+    return ws_send_text(ctx->websocket, "welcome");
+}
+
+static int no_route(ctx_t *ctx) {
+    return ws_close(ctx->websocket, 4404, "no route");
+}
+
+/* --- All of it -------------------------------------------------------------------------------- */
+
+static void use_routes(app_t *app) {
+    app_use(app, json_errors);
+    app_use(app, route_get("/", index_page));
+    app_use(app, route_get("/cookies", cookies));
+    app_use(app, route_get("/redirect", redirect));
+    app_use(app, route_get("/back", go_back));
+    app_use(app, route_get("/download", download));
+    app_use(app, route_get("/nocontent", no_content));
+    app_use(app, route_get("/null", null));
+    app_use(app, route_get("/stream", stream));
+    app_use(app, route_get("/sse", events));
+    app_use(app, route_get("/negotiate", negotiate));
+    app_use(app, route_get("/whoami", whoami));
+    app_use(app, route_get("/api/users/:id", show_user));
+    app_use(app, route_get("/api/crash", crash));
+    app_use(app, route_put("/api/users/:id", put_user));
+    app_use(app, route_get("/limited", limited));
+    app_use(app, route_get("/admin", admin));
+    app_use(app, route_get("/ranged", ranged));
+    app_use(app, route_get("/big", big));
+    app_use(app, route_get("/respond-false", respond_false));
+}
+
+static void use_sockets(app_t *app) {
+    app_ws_use(app, authorize);
+    app_ws_use(app, route_all("/echo", echo));
+    app_ws_use(app, route_all("/info", info));
+    app_ws_use(app, route_all("/close/:code", say_goodbye));
+    app_ws_use(app, route_all("/terminate", terminate));
+    app_ws_use(app, route_all("/broadcast", broadcast));
+    app_ws_use(app, route_all("/slow", slow));
+    app_ws_use(app, route_all("/private", welcome));
+    app_ws_use(app, no_route);
+}
+
+int main(void) {
+    static const char *const keys[] = {"newkey", "oldkey", NULL};
+    const char *port = getenv("PORT");
+    app_t *app = app_new_with(&(app_options_t){.ws.message_size = 64 << 10, .keys = keys});
+    app_on_error(app, ignore);
+    use_routes(app);
+    use_sockets(app);
+    listen_options_t local = {.port = port ? atoi(port) : 0, .host = "127.0.0.1"};
+    int err = app_bind(app, &local);
+    if (!err) {
+        printf("listening on http://127.0.0.1:%d\n", app_port(app));
+        fflush(stdout);
+        err = app_run(app);
+    }
+    app_free(app);
+    return err != 0;
+}
