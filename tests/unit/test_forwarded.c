@@ -316,7 +316,8 @@ static struct proxies *make(const char *const *entries) {
 static void check_trust(const char *entry, const char *address, bool expected) {
     struct proxies *proxies = make(STRINGS(entry));
     if (proxies_trust(proxies, address) != expected)
-        fail_msg("%s in %s is %s", address, entry, expected ? "not trusted" : "trusted");
+        fail_msg("%s in %s is %s", address ? address : "NULL", entry,
+                 expected ? "not trusted" : "trusted");
     proxies_free(proxies);
 }
 

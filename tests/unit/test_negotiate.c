@@ -38,11 +38,11 @@ static int release(void **state) {
 static void check_choice(const char *(*negotiate)(const char *, const char *const *),
                          const char *header, const char *expected, const char *const *offers) {
     char *copy = header ? strdup(header) : NULL;
-    const char *choice = negotiate(copy, offers);
+    const char *choice = negotiate(copy, offers), *said = header ? header : "(none)";
     if (expected && !choice)
-        fail_msg("\"%s\": nothing instead of \"%s\"", header, expected);
+        fail_msg("\"%s\": nothing instead of \"%s\"", said, expected);
     if (!expected && choice)
-        fail_msg("\"%s\": \"%s\" instead of nothing", header, choice);
+        fail_msg("\"%s\": \"%s\" instead of nothing", said, choice);
     if (expected)
         assert_string_equal(choice, expected);
     free(copy);
