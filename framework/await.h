@@ -135,8 +135,8 @@ may_await int await_all(await_task_t *tasks, size_t count);
 
 /*
  * Run tasks until the first one succeeds, as Promise.any does; those that fail don't count while
- * others run. Then the others are cancelled, and waited for. After `timeout_ms` milliseconds
- * (negative: never) all are; one that succeeds nevertheless has succeeded.
+ * others run. Then the others are cancelled, and waited for. After `timeout_ms` milliseconds, which
+ * count as in await_sleep (negative: never), all are; one that succeeds nevertheless has succeeded.
  *
  * Returns the result of the one that has succeeded first, its index in `*winner` (may be NULL). If
  * none has, `*winner` is `count`, and the result UV_ETIMEDOUT if the time was up; UV_ECANCELED if

@@ -136,7 +136,7 @@ bool ctx_aborted(const ctx_t *ctx);
 
 /* From now on, when the client goes: whatever this handler awaits, and all that it would await
  * after that, returns UV_ECANCELED at once, so that no work is done for nobody. False (the default)
- * takes it back. From the handler itself; what await_all and its sisters run is included. */
+ * takes it back. While its handler is at work; what await_all and its sisters run is included. */
 void ctx_cancel_on_abort(ctx_t *ctx, bool cancel);
 
 /* --- Memory ----------------------------------------------------------------------------------- */

@@ -169,7 +169,7 @@ may_await int ctx_read_body_up_to(ctx_t *ctx, bytes_t *body, size_t limit);
 /*
  * The next piece of the body, at most `size` bytes into `buffer`, for bodies of any size: the
  * socket is not read before somebody asks. Returns their number, 0 at the end, or an error as
- * above. Trailers are read over.
+ * above; UV_EBUSY while another task of this handler waits for a piece. Trailers are read over.
  */
 may_await ssize_t ctx_read(ctx_t *ctx, void *buffer, size_t size);
 

@@ -11,7 +11,7 @@
 static void run_request(void *arg) {
     struct context *context = arg;
     struct app *app = (struct app *)context->host;
-    coroutine_set_local(coroutine_self(), context);
+    context_enter(context);
     context_chain_done(context, stack_run(&app->http, context));
 }
 
@@ -28,7 +28,7 @@ static void run_upgrade(void *arg) {
     struct upgrade upgrade = *(struct upgrade *)arg;
     struct app *app = (struct app *)upgrade.context->host;
     struct websocket *ws = socket_new(upgrade.context, upgrade.handshake);
-    coroutine_set_local(coroutine_self(), upgrade.context);
+    context_enter(upgrade.context);
     if (ws)
         socket_chain_done(ws, stack_run(&app->ws, upgrade.context));
     else

@@ -75,8 +75,9 @@ struct context {
     ctx_t ctx; /* first */
     struct context_host *host;
     struct exchange *exchange;
-    struct scope home;   /* lives as long as the ctx */
-    struct scope *scope; /* the current one */
+    struct coroutine *handler; /* at work for it, or NULL; its tasks have coroutines of their own */
+    struct scope home;         /* lives as long as the ctx */
+    struct scope *scope;       /* the current one */
 
     /* the onion, kept by compose.c */
     struct middleware_run *run;
@@ -125,6 +126,10 @@ static inline struct context *context_of(const ctx_t *ctx) {
 
 /* A ctx for `exchange`, in its arena. NULL when there is no memory. */
 struct context *context_new(struct context_host *host, struct exchange *exchange);
+
+/* The coroutine that calls this is the handler, until context_leave. */
+void context_enter(struct context *context);
+void context_leave(struct context *context);
 
 /* Let go of everything but the memory, which goes with the arena afterwards: the body, what was
  * deferred, the values. */

@@ -41,6 +41,16 @@ struct context *context_new(struct context_host *host, struct exchange *exchange
     return context;
 }
 
+void context_enter(struct context *context) {
+    context->handler = coroutine_self();
+    coroutine_set_local(context->handler, context);
+}
+
+void context_leave(struct context *context) {
+    context->handler = NULL;
+    context->exchange->cancel = NULL;
+}
+
 void context_end(struct context *context) {
     context_forget_body(context);
     scope_end(&context->home);

@@ -255,10 +255,10 @@ bool ctx_writable(const ctx_t *ctx) {
 }
 
 void ctx_cancel_on_abort(ctx_t *ctx, bool cancel) {
-    struct exchange *exchange = context_of(ctx)->exchange;
-    exchange->cancel = cancel ? coroutine_self() : NULL;
-    if (cancel && exchange->cancel && ctx_aborted(ctx))
-        coroutine_cancel(exchange->cancel);
+    struct context *context = context_of(ctx);
+    context->exchange->cancel = cancel ? context->handler : NULL;
+    if (cancel && context->handler && ctx_aborted(ctx))
+        coroutine_cancel(context->handler);
 }
 
 bool ctx_idempotent(const ctx_t *ctx) {

@@ -289,7 +289,7 @@ void context_finish(struct context *context, int err) {
 }
 
 void context_chain_done(struct context *context, int err) {
-    context->exchange->cancel = NULL; /* what follows is ours, and ends by itself */
+    context_leave(context); /* what follows is ours, and ends by itself */
     if (!context_park(context, err))
         context_finish(context, err);
 }

@@ -146,13 +146,13 @@ static void handler_failed(struct websocket *ws, int err) {
 static void begin_handler(struct websocket *ws, struct scope *scope) {
     ws->runner = coroutine_self();
     ws->context->scope = scope;
-    coroutine_set_local(ws->runner, ws->context);
+    context_enter(ws->context);
 }
 
 static void end_handler(struct websocket *ws, struct scope *scope) {
     scope_end(scope);
     ws->context->scope = &ws->context->home;
-    ws->context->exchange->cancel = NULL;
+    context_leave(ws->context);
     ws->runner = NULL;
 }
 
@@ -338,7 +338,7 @@ static void answer_request(struct websocket *ws, int err) {
 void socket_chain_done(struct websocket *ws, int err) {
     ws->chain_done = true;
     ws->runner = NULL;
-    ws->context->exchange->cancel = NULL;
+    context_leave(ws->context);
     if (ws->state == WS_CONNECTING) {
         answer_request(ws, err);
         return;

@@ -40,7 +40,7 @@ const sees = async lines => {
   }, () => `expected ${lines}, saw ${JSON.stringify(all)}`)
 }
 
-for (const how of ['sleep', 'tasks']) {
+for (const how of ['sleep', 'tasks', 'asked']) {
   test(`a handler that does not work for nobody: ${how}`, async () => {
     await askAndGo(`/waits/${how}`)
     await sees(['cancelled', 'and again', 'aborted'])

@@ -43,8 +43,8 @@ const differences = {
   'a URL that node parses by url.parse': {
     why: 'an absolute one, or one with a "#", is taken as it is; node escapes some of its characters',
     check (ours, koa) {
-      const plain = text => withoutLength(text).replace(/%(22|27|3c|3e|5e|60|7b|7c|7d)/gi, unescape)
-        .replaceAll('\\"', '"').replace(/\\u00[01][A-F]/g, code => code.toLowerCase())
+      const parsed = url => JSON.stringify(url).slice(1, -1)
+      const plain = text => withoutLength(text).replace(/%(22|27|3c|3e|5e|60|7b|7c|7d)/gi, code => parsed(unescape(code)))
       assert.equal(plain(ours.text), plain(koa.text))
     }
   },
@@ -85,17 +85,18 @@ const differences = {
   },
   'numbers as names in JSON': {
     why: 'JavaScript lists them first; here they stay where they are',
-    check (ours, koa) {
-      assert.equal(ours.head, koa.head)
-      if (koa.body) assert.deepEqual(JSON.parse(ours.body), JSON.parse(koa.body))
-    }
+    check: assertSameJson
   },
   'a NUL in a query': {
     why: 'a C string would end there; it becomes U+FFFD, as what is not UTF-8 does',
-    check (ours, koa) {
-      assert.equal(withoutLength(ours.text), withoutLength(koa.text.replaceAll('\\u0000', '\xef\xbf\xbd')))
-    }
+    check: assertSameJson
   }
+}
+
+// In whichever order, and with NUL as U+FFFD.
+function assertSameJson (ours, koa) {
+  assert.equal(withoutLength(ours.head), withoutLength(koa.head))
+  if (koa.body) assert.deepEqual(JSON.parse(ours.body), JSON.parse(koa.body.replaceAll('\\u0000', '\xef\xbf\xbd')))
 }
 
 // --- Targets -------------------------------------------------------------------------------------
@@ -197,6 +198,9 @@ const routes = [
   { weight: 1, path: '/assert', query: r => r.pick(['', '?ok', '?ok=', '?ok=1', '?ok=0', '?ok=&ok=', '?OK=1']) },
   { weight: 2, path: r => `/user/${makeSegment(r)}` },
   { weight: 2, path: r => `/pair/${makeSegment(r)}/${makeSegment(r)}` },
+  { weight: 2, path: r => `/opt${r.pick(['', '/', `/${makeSegment(r)}`])}` },
+  { weight: 2, path: r => `/num/${r.pick(['', '0', '007', String(r.below(1e6)), '1x', '-1', '%31', '1/2'])}` },
+  { weight: 2, path: r => `/rest${r.pick(['', '/', '//', '/' + r.some(4, () => makeSegment(r)).join('/')])}` },
   { weight: 1, path: '/only-put', methods: ['PUT', 'PUT', 'GET', 'POST', 'HEAD'] },
   { weight: 1, path: '/only-delete', methods: ['DELETE', 'DELETE', 'GET', 'OPTIONS'] },
   {
@@ -219,6 +223,12 @@ function makeQuery (r) {
 // What is not ASCII is escaped, since it is no HTTP.
 const escapeBytes = text => text.replace(/[^!-~]/gu, char => encodeURIComponent(char))
 
+const ORIGINS = ['http://a', 'http://127.0.0.1:80', 'HTTP://User@Host', 'https://[::1]:9', 'https://EXAMPLE.com',
+  'http://user:pass@a.b.c.d:8080']
+
+// What node escapes only in some URLs: see 'a URL that node parses by url.parse'.
+const NOT_IN_A_URL = /["'<>\\^`{|}]/g
+
 function makeTarget (r, route, method) {
   if (method === 'OPTIONS' && r.one(0.2)) return '*'
   let path = typeof route.path === 'function' ? route.path(r) : route.path
@@ -230,10 +240,8 @@ function makeTarget (r, route, method) {
     '\\', '#', '#x', '#"'])
   if (r.one(0.02)) path = r.pick(['/.', '/./', '/users/..', '/x/../y']) + path
   const target = path + (route.query?.(r) ?? (r.one(0.1) ? makeQuery(r) : ''))
-  return r.one(0.05)
-    ? r.pick(['http://a', 'http://127.0.0.1:80', 'HTTP://User@Host', 'https://[::1]:9',
-      'http://user:pass@a.b.c.d:8080', 'https://EXAMPLE.com']) + target.replaceAll('\\', '')
-    : target
+  if (r.one(0.05)) return r.pick(ORIGINS) + target.replace(NOT_IN_A_URL, '')
+  return target.includes('#') ? target.replace(NOT_IN_A_URL, '') : target
 }
 
 // --- Headers -------------------------------------------------------------------------------------
@@ -250,8 +258,8 @@ const makeInspected = r => r.pick([
   () => `${r.pick(['User-Agent', 'Authorization', 'From', 'Etag', 'Age'])}: ${r.pick(['a', 'b'])}`
 ])()
 
-// Without a protocol where we are is no URL, and a name that is Latin-1 is none elsewhere.
-const notBack = /^X-Forwarded-(Proto:\s*(,|$)|Host:.*\xe4)/
+// For /back no proxy that makes where we are a URL which is none, or one of another scheme.
+const notBack = /^X-Forwarded-(Proto:\s*(?!https?)|Host:.*\xe4)/i
 
 function makeHeaders (r, route) {
   const lines = [
@@ -278,8 +286,8 @@ function make (r) {
 
 // --- What is special about an answer, if anything ------------------------------------------------
 
-const anyMethod = /^\/(status|status-body|throw)\/[^/]+\/?$/i
-const getOnly = /^\/((user|body|type|attachment)\/[^/]+|pair\/[^/]+\/[^/]+)\/?$/i
+const anyMethod = /^\/(status|status-body|throw)\/([^/]+)\/?$/i
+const getOnly = /^\/((user|body|type|attachment|opt)\/[^/]+|pair\/[^/]+\/[^/]+|rest\/.*)\/?$/i
 
 function nameDifference (method, target) {
   const [, path, query] = /^(?:https?:\/\/[^/]*)?([^?#]*)(?:\?([^#]*))?/i.exec(target)
@@ -296,12 +304,13 @@ function nameDifference (method, target) {
     const names = [...new URLSearchParams(query).keys()]
     if (names.some(name => /^(0|[1-9]\d*)$/.test(name))) return 'numbers as names in JSON'
   }
-  if (/^\/throw\/(204|205|304)\/?$/i.test(path)) return 'a thrown 204, 205 or 304'
-  if (/^\/(status|status-body)\/205\/?$/i.test(path)) return 'a status of 205'
+  const [, route, code] = anyMethod.exec(path) ?? []
+  const status = code && Number(decodeURIComponent(code))
+  if (/throw/i.test(route) && [204, 205, 304].includes(status)) return 'a thrown 204, 205 or 304'
+  if (/status/i.test(route) && status === 205) return 'a status of 205'
   if (/^\/body\/false\/?$/i.test(path) && method === 'HEAD') return 'false, to HEAD'
   if (/^\/attachment\//i.test(path) && /%[cC][23]%/.test(path)) return 'Latin-1 in filename='
-  if (isInspected && /^https?:|#/i.test(target) && /["'<>^`{|}]/.test(target)) return 'a URL that node parses by url.parse'
-  if ((isInspected || /^\/(user|pair)\//i.test(path)) && /%(0[1-7be]|0f|1)/i.test(target)) return 'control characters in JSON'
+  if ((isInspected || /^\/(user|pair|opt|rest)\//i.test(path)) && /%(0[1-7be]|0f|1)/i.test(target)) return 'control characters in JSON'
 }
 
 // --- Pages ---------------------------------------------------------------------------------------
@@ -319,6 +328,9 @@ const pages = {
       ({ ...get('/fresh', `If-Modified-Since: ${date}`), differs: 'a date that is none of HTTP' })),
     { ...get('/fresh', 'If-None-Match: "x",\t"tag-1"'), differs: 'a tab between entity tags' },
     { ...get('/inspect?a=%00b'), differs: 'a NUL in a query' },
+    ...['http://a/inspect?"<>{|}^`', '/inspect?"\'#', 'http://a/inspect?x=\'#y'].map(target =>
+      ({ ...get(target), differs: 'a URL that node parses by url.parse' })),
+    get('/back', 'X-Forwarded-Proto: wss', 'Referer: /x'),
     { ...get('/back', 'Referer: /\xc3\xa9'), differs: 'a byte beyond ASCII in a header' },
     { ...get('/back', 'Referer: ftp://a/'), differs: 'a referrer of another scheme' },
     ...['/status/100', '/status/101', '/status-body/199', '/throw/102'].map(target =>

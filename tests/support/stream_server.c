@@ -25,10 +25,19 @@ static int nap(void *arg) {
     return await_sleep(60000);
 }
 
+/* Asks for its handler, from a coroutine that ends before the client goes. */
+static int ask_for_handler(void *arg) {
+    ctx_cancel_on_abort(ctx_current(), true);
+    return 0;
+}
+
 static int waits(ctx_t *ctx) {
     const char *how = ctx_param(ctx, "how");
     await_task_t tasks[] = {{nap, NULL, 0}, {nap, NULL, 0}};
-    ctx_cancel_on_abort(ctx, true);
+    if (strcmp(how, "asked") == 0)
+        await_all(&(await_task_t){ask_for_handler, NULL, 0}, 1);
+    else
+        ctx_cancel_on_abort(ctx, true);
     int err = strcmp(how, "tasks") == 0 ? await_all(tasks, 2) : await_sleep(60000);
     note(err == UV_ECANCELED ? "cancelled" : "not cancelled");
     note(await_sleep(60000) == UV_ECANCELED ? "and again" : "not again");

@@ -1,5 +1,5 @@
-/* A route for each part of ctx, each kind of body, and for what a WebSocket does: oracle.mjs is the
- * same in Koa, and e2e/twin_oracle.test.mjs compares the two. */
+/* A route for each part of ctx, each kind of body and of pattern, and for what a WebSocket does:
+ * oracle.mjs is the same in Koa, and e2e/twin_oracle.test.mjs compares the two. */
 #include <acacia.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -343,6 +343,9 @@ static void use_routes(app_t *app) {
     app_use(app, route_all("/assert", assert_ok));
     app_use(app, route_get("/user/:id", one_param));
     app_use(app, route_get("/pair/:a/:b", two_params));
+    app_use(app, route_get("/opt/:x?", one_param));
+    app_use(app, route_get("/num/:n(\\d+)", one_param));
+    app_use(app, route_get("/rest/(.*)", one_param));
     app_use(app, route_put("/only-put", no_params));
     app_use(app, route_del("/only-delete", no_params));
 }

@@ -463,14 +463,21 @@ function compareResponses (twins, requests, ours, koa, fin) {
 }
 
 // A few requests of `make`, one after the other, at once, or followed by one that is strange. What takes its time to
-// answer (isSlow) is not followed by a FIN, which would end that in node. `reads`: /echo reads its body.
+// answer (isSlow) is not followed by a FIN, which would end that in node, and where only node ends the connection nothing
+// comes behind, which would reset it. `reads`: /echo reads its body.
 export function makePage (r, i, { make, strange, targets, differences, reads = true }) {
   const requests = []
-  const isLast = request => request?.closes || differences[request?.differs]?.then
+  const ends = request => Boolean(differences[request?.differs]?.then)
+  const isLast = request => request?.closes || ends(request)
   for (let left = r.pick([1, 2, 3, r.between(1, 12)]); left > 0 && !isLast(requests.at(-1)); left--) requests.push(make(r))
-  const fin = i % 12 === 0 && !differences[requests.at(-1).differs]?.then && !requests.some(request => request.isSlow)
-  if (i % 3 === 0) return { requests, pipelined: r.one(0.5), fin }
-  if (i % 3 === 1) return { requests, pipelined: true }
+  if (i % 3 < 2) {
+    const isQuiet = ends(requests.at(-1))
+    return {
+      requests,
+      pipelined: !isQuiet && (i % 3 === 1 || r.one(0.5)),
+      fin: !isQuiet && i % 12 === 0 && !requests.some(request => request.isSlow)
+    }
+  }
   if (isLast(requests.at(-1))) requests.pop()
   const n = Math.floor(i / 3)
   if (n % 4 < 3) requests.push(strange[(n - Math.floor(n / 4)) % strange.length])
