@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { createHmac } from 'node:crypto'
-import { before, test } from 'node:test'
+import { before, describe, test } from 'node:test'
 import { CHARACTERS, KIB, escape, scale, seed, someCase } from './traffic/chance.mjs'
 import { makeAccept, makeConditional, makeCookie, makeForwarded, makeHost, makeReferrer } from './traffic/headers.mjs'
 import { METHODS, controlCharacters, httpDifferences, latin1InFileName, makeOtherHeader, makePage, makeRequest, playRequests, strangeRequests } from
@@ -63,8 +63,6 @@ delete differences['a malformed body']
 delete differences['a WebSocket that nothing matched']
 
 const twins = new Twins(differences)
-
-before(() => twins.start('tests/twin/features', 'features.js', { MIDDLEWARE: middlewares.join() }))
 
 // --- Pages ---------------------------------------------------------------------------------------
 
@@ -170,9 +168,6 @@ const strange = strangeRequests.filter(({ differs, bytes }) => !bytes.includes('
 
 const pages = { make, strange, targets: ['/', '/negotiate', '/nope?x'], differences, reads: false }
 
-test('pages: the same answers to the same requests', () =>
-  playAll('page', 3000 * scale, (r, i) => makePage(r, i, pages), (page, r, clock) => playRequests(twins, page, r, clock)))
-
 // --- Sockets -------------------------------------------------------------------------------------
 
 const handshakes = [
@@ -212,15 +207,22 @@ function makeTalk (r, i) {
   })
 }
 
-test('sockets: the same answers to the same frames', () =>
-  playAll('socket', 600 * scale, makeTalk, (talk, r, clock) => playConversation(twins, talk, clock)))
-
 // One room after the other, since everybody hears what is said at /broadcast.
 const makeRoom = r => makeSteps(r, ['/broadcast', '/broadcast', '/broadcast', '/echo'], protocols)
 
-test('broadcasts: everybody hears the same', () =>
-  playAll('broadcast', 40 * scale, makeRoom, room => playSteps(twins, room), { atOnce: 1 }))
+// --- All of it -----------------------------------------------------------------------------------
 
-test('each difference was seen', () => twins.assertAllSeen())
+const playPage = (page, r, clock) => playRequests(twins, page, r, clock)
+const playTalk = (talk, r, clock) => playConversation(twins, talk, clock)
+const playRoom = room => playSteps(twins, room)
 
-test('ours has said nothing on stderr, and ends well', () => twins.stop())
+const skip = parseInt(process.versions.node) < 20 && '@koa/router needs node 20'
+
+describe('features', { skip }, () => {
+  before(() => twins.start('tests/twin/features', 'features.js', { MIDDLEWARE: middlewares.join() }))
+  test('the same answers to the same requests', () => playAll('page', 3000 * scale, (r, i) => makePage(r, i, pages), playPage))
+  test('the same answers to the same frames', () => playAll('socket', 600 * scale, makeTalk, playTalk))
+  test('everybody hears the same', () => playAll('broadcast', 40 * scale, makeRoom, playRoom, { atOnce: 1 }))
+  test('each difference was seen', () => twins.assertAllSeen())
+  test('ours has said nothing on stderr, and ends well', () => twins.stop())
+})
