@@ -8,12 +8,15 @@
  *   app.h        the application: app_new, app_use, app_ws_use, app_listen, limits, counters
  *   ctx.h        what a middleware gets: next, ctx_throw, memory, values
  *   request.h    what the client asked for: URL, headers, negotiation, body
- *   response.h   what it gets: status, headers, ctx_text, ctx_json, ctx_file, ctx_write,
- * ctx_redirect cookies.h    cookies, signed ones too sse.h        server-sent events route.h
- * route_get("/users/:id", show_user) and its sisters, compose websocket.h  ctx->websocket: messages
- * in, messages out, close, everybody who is connected await.h      wait without blocking: sleep,
- * threads, descriptors, futures, several at once await_fs.h   files, without blocking inject.h
- * requests without a network, for tests of one's own
+ *   response.h   what it gets: status, headers, ctx_text, ctx_json, ctx_file, ctx_redirect
+ *   cookies.h    cookies, signed ones too
+ *   sse.h        server-sent events
+ *   route.h      route_get("/users/:id", show_user) and its sisters, compose, mount_at
+ *   router.h     many routes under one prefix, with middleware, hooks, names and 405
+ *   websocket.h  ctx->websocket: messages in, messages out, close, everybody who is connected
+ *   await.h      wait without blocking: sleep, threads, descriptors, futures, several at once
+ *   await_fs.h   files, without blocking
+ *   inject.h     requests without a network, for tests of one's own
  */
 #ifndef ACACIA_H
 #define ACACIA_H
@@ -29,6 +32,7 @@
 #include "request.h"
 #include "response.h"
 #include "route.h"
+#include "router.h"
 #include "sse.h"
 #include "websocket.h"
 

@@ -9,6 +9,7 @@
 struct stack {
     middleware_t *layers;
     size_t count, capacity;
+    struct route_index *index; /* of the routes among them: see stack_index.h; NULL: none */
 };
 
 struct listener {

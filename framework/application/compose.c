@@ -3,6 +3,8 @@
  * everything below has run, awaits included. Nothing is allocated.
  */
 #include "application/application.h"
+#include "application/route_index.h"
+#include "application/stack_index.h"
 #include "route.h"
 
 #include <stdlib.h>
@@ -29,6 +31,7 @@ static int called_twice(struct context *context) {
 static int enter(struct context *context, struct middleware_run *run, size_t position) {
     if (position < run->reached)
         return called_twice(context);
+    position = stack_skip_misses(run->stack, &context->ctx, position);
     run->reached = position + 1;
     if (position < run->stack->count) {
         const middleware_t *layer = &run->stack->layers[position];
@@ -92,13 +95,19 @@ int stack_add(struct stack *stack, middleware_t middleware) {
         stack->layers = layers;
         stack->capacity = capacity;
     }
-    stack->layers[stack->count++] = middleware;
+    stack->layers[stack->count] = middleware;
+    if (!stack_index_layer(stack)) {
+        destroy(&middleware);
+        return UV_ENOMEM;
+    }
+    stack->count++;
     return 0;
 }
 
 void stack_free(struct stack *stack) {
     for (size_t i = 0; i < stack->count; i++)
         destroy(&stack->layers[i]);
+    route_index_free(stack->index);
     free(stack->layers);
     *stack = (struct stack){0};
 }

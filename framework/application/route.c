@@ -1,11 +1,11 @@
 /* koa-route: a method and a pattern before a handler. */
 #include "route.h"
 
-#include "application/pattern.h"
-#include "context/context.h"
-#include "context/percent.h"
+#include "application/methods.h"
+#include "application/route_build.h"
+#include "application/route_layer.h"
+#include "application/route_params.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,51 +18,35 @@ struct route {
     char *error;
 };
 
-static bool method_matches(const struct route *route, const char *method) {
-    if (!route->method || strcmp(route->method, method) == 0)
-        return true;
-    return strcmp(method, "HEAD") == 0 && strcmp(route->method, "GET") == 0;
-}
-
-/* The captures as parameters, decoded into the arena. */
-static int set_params(struct context *context, const struct pattern *pattern,
-                      const struct capture *captures) {
-    size_t count = pattern_params(pattern);
-    struct param *list = arena_alloc(context->home.arena, count * sizeof *list);
-    if (!list)
-        return context_no_memory(context);
-    for (size_t i = 0; i < count; i++) {
-        size_t length = captures[i].length;
-        list[i] = (struct param){pattern_param_name(pattern, i), NULL};
-        if (length == 0) /* as in koa-route, an empty one is as good as none */
-            continue;
-        char *value = arena_alloc(context->home.arena, length + 1);
-        if (!value)
-            return context_no_memory(context);
-        if (!percent_decode_string(value, captures[i].start, length))
-            return ctx_throw(&context->ctx, 400, "malformed percent-encoding in the path");
-        list[i].value = value;
-    }
-    context->params = (struct params){list, count};
-    context->ctx.route_path = pattern_source(pattern);
-    return 0;
-}
-
 static int run_route(ctx_t *ctx, void *state) {
     const struct route *route = state;
     struct capture captures[PATTERN_PARAMS_MAX];
-    if (!method_matches(route, ctx->method))
+    if (!method_serves(route->method, ctx->method))
         return next(ctx);
     int matches = pattern_match(route->pattern, ctx->path, strlen(ctx->path), captures);
     if (matches == 0)
         return next(ctx);
-    if (matches == -ENOMEM)
-        return context_no_memory(context_of(ctx));
     if (matches < 0)
-        return ctx_throw(ctx, 414, "the path takes too long to match");
-    int err = set_params(context_of(ctx), route->pattern, captures);
-    return err ? err : route->handler.fn(ctx, route->handler.state);
+        return route_throw_unmatched(context_of(ctx), matches);
+    int err = route_set_params(context_of(ctx), route->pattern, captures, false);
+    if (err)
+        return err;
+    ctx->route_path = pattern_source(route->pattern);
+    return route->handler.fn(ctx, route->handler.state);
 }
+
+const struct pattern *route_pattern(const middleware_t *layer) {
+    return layer->fn == run_route ? ((const struct route *)layer->state)->pattern : NULL;
+}
+
+bool route_misses(const middleware_t *layer, const ctx_t *ctx) {
+    const struct route *route = layer->state;
+    struct capture captures[PATTERN_PARAMS_MAX];
+    return !method_serves(route->method, ctx->method) ||
+           pattern_match(route->pattern, ctx->path, strlen(ctx->path), captures) == 0;
+}
+
+/* --- Making one ------------------------------------------------------------------------------- */
 
 static void free_route(void *state) {
     struct route *route = state;
@@ -89,8 +73,33 @@ static char *describe(const char *before, const char *pattern, const char *betwe
     return text;
 }
 
-middleware_t route_middleware(const char *method, const char *pattern, middleware_t handler) {
+struct pattern_options route_pattern_options(const route_options_t *options) {
+    if (!options)
+        return (struct pattern_options){0};
+    return (struct pattern_options){
+        .sensitive = options->sensitive,
+        .strict = options->strict,
+        .no_end = options->no_end,
+        .no_start = options->no_start,
+        .delimiter = options->delimiter,
+        .prefixes = options->prefixes,
+        .ends_with = options->ends_with,
+    };
+}
+
+static bool set_method(struct route *route, const char *method, const char *pattern) {
+    if (method && !(route->method = strdup(method)))
+        return false;
+    if (method)
+        method_capitalize(route->method);
+    route->name = describe(method ? route->method : "ALL", pattern, "", "");
+    return route->name;
+}
+
+middleware_t route_with_middleware(const char *method, const char *pattern, middleware_t handler,
+                                   const route_options_t *options) {
     static const char no_memory[] = "out of memory";
+    struct pattern_options how = route_pattern_options(options);
     struct route *route = calloc(1, sizeof *route);
     char *error = NULL;
     if (!route) {
@@ -101,10 +110,11 @@ middleware_t route_middleware(const char *method, const char *pattern, middlewar
     route->handler = handler;
     if (handler.error || !handler.fn)
         return failure(route, handler.error ? handler.error : "a route needs a handler");
-    if ((method && !(route->method = strdup(method))) ||
-        !(route->name = describe(method ? method : "ALL", pattern, "", "")))
+    if (method && !is_token(method))
+        return failure(route, "a route's method must be a token");
+    if (!set_method(route, method, pattern))
         return failure(route, no_memory);
-    route->pattern = pattern_compile(pattern, NULL, &error);
+    route->pattern = pattern_compile(pattern, &how, &error);
     if (!route->pattern) {
         route->error = error ? describe("route", pattern, ": ", error) : NULL;
         free(error);
@@ -113,6 +123,30 @@ middleware_t route_middleware(const char *method, const char *pattern, middlewar
     return (middleware_t){run_route, route, free_route, route->name, NULL};
 }
 
+middleware_t route_with_fn(const char *method, const char *pattern, middleware_fn *handler,
+                           const route_options_t *options) {
+    return route_with_middleware(method, pattern, middleware_of(handler, "handler"), options);
+}
+
+middleware_t route_middleware(const char *method, const char *pattern, middleware_t handler) {
+    return route_with_middleware(method, pattern, handler, NULL);
+}
+
 middleware_t route_fn(const char *method, const char *pattern, middleware_fn *handler) {
-    return route_middleware(method, pattern, middleware_of(handler, "handler"));
+    return route_with_fn(method, pattern, handler, NULL);
+}
+
+/* --- The other way round ---------------------------------------------------------------------- */
+
+char *route_path_of(ctx_t *ctx, const char *pattern, const char *const *params) {
+    char *error;
+    struct pattern *compiled = pattern_compile(pattern, NULL, &error);
+    if (!compiled) {
+        route_throw_unbuilt(context_of(ctx), pattern, error);
+        free(error);
+        return NULL;
+    }
+    char *path = route_build(context_of(ctx), compiled, params);
+    pattern_free(compiled);
+    return path;
 }

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 flags = ['-std=gnu17', '-Wall', '-Wextra', '-Werror', '-Wno-unused-parameter',
-         '-Wno-unused-function', '-fsyntax-only', '-Iframework',
+         '-Wno-unused-function', '-fsyntax-only', '-I.', '-Iframework',
          '-I' + os.environ['BUILD_DIR'] + '/framework', '-x', 'c', '-']
 prelude = '#include <acacia.h>\n#include <stdio.h>\n#include <string.h>\n'
 count = 0
