@@ -96,13 +96,35 @@ typedef struct {
     size_t high_water; /* 64 KiB waiting to be sent: from here on ctx_write and ws_send suspend */
 } http_options_t;
 
+/* What becomes of a message when more than `buffered_size` bytes wait for one socket. */
+typedef enum {
+    WS_OVERFLOW_CLOSE,       /* the socket is closed with 1013 */
+    WS_OVERFLOW_DROP_NEWEST, /* it is not sent */
+    WS_OVERFLOW_DROP_OLDEST  /* those that have waited longest are dropped, to make room */
+} ws_overflow_t;
+
+/* A time that never comes: takes a deadline away that has a default. */
+#define APP_NEVER UINT64_MAX
+
+/* Options of the app, and by ws_configure of a single socket. */
 typedef struct {
-    size_t message_size;          /* 1 MiB a message, all fragments together; close code 1009 */
-    size_t fragment_count;        /* 16,384 fragments a message, empty ones too; 1008 */
-    size_t buffered_size;         /* 16 MiB waiting to be sent to one socket; 1013 */
-    uint64_t close_timeout;       /* 30 s for the peer to answer a close frame */
+    size_t message_size;    /* 1 MiB a message, all fragments together; close code 1009 */
+    size_t fragment_count;  /* 16,384 fragments a message, empty ones too; 1008 */
+    size_t message_rate;    /* messages in a second; 0: no limit; 1008 */
+    size_t buffered_size;   /* 16 MiB waiting to be sent to one socket; then: */
+    ws_overflow_t overflow; /* closed with 1013 */
+    uint64_t close_timeout; /* 30 s for the peer to answer a close frame */
+    uint64_t heartbeat;    /* 30 s of silence, then a ping; after as much again the socket is cut */
+    uint64_t idle_timeout; /* without a message either way: 1001; 0: no limit */
+
+    /* for the handshake, and of the app only */
     const char *const *protocols; /* subprotocols, the best first, NULL at the end: the first that
                                      the client offers is chosen, or none; NULL: its first one */
+    const char *const *origins;   /* who may connect, "https://example.org", NULL at the end. NULL:
+                                     everybody, but not with cookies from another origin: 403 */
+    bool any_origin;              /* not even that is looked at */
+    size_t sockets;               /* at once; 0: no limit; 503 */
+    size_t sockets_per_ip;        /* at once from one ctx_ip; 0: no limit; 429 */
 } ws_options_t;
 
 typedef struct {
@@ -294,6 +316,9 @@ typedef enum {
     CLOSE_WS_TOO_BIG,    /* 1009 */
     CLOSE_WS_FRAGMENTS,  /* 1008 */
     CLOSE_WS_SLOW,       /* 1013: more than buffered_size waiting for it */
+    CLOSE_WS_RATE,       /* 1008: more than message_rate */
+    CLOSE_WS_IDLE,       /* 1001: no message within idle_timeout */
+    CLOSE_WS_HEARTBEAT,  /* a ping was not answered */
     CLOSE_WS_HANDLER,    /* 1011: a handler failed */
     CLOSE_WS_NO_ANSWER,  /* the peer did not answer our close frame */
     CLOSE_WS_ABNORMAL,   /* 1006: gone without a close frame */
@@ -307,16 +332,19 @@ typedef struct {
     uint64_t requests; /* begun, upgrades included */
     uint64_t errors;   /* told to the error listener */
     uint64_t closed[CLOSE_REASONS];
-    size_t connections;       /* open now, WebSockets included */
-    size_t websockets;        /* open now */
-    size_t coroutines;        /* handlers running or waiting now */
-    size_t coroutines_pooled; /* stacks kept for the next ones */
-    size_t requests_active;   /* requests with memory of their own now */
-    size_t frame_contexts;    /* wslay contexts in use now */
-    size_t messages_active;   /* WebSocket messages held in memory now, whole or in part */
-    size_t read_buffers;      /* bytes that connections hold back, counted in buffers */
-    size_t write_buffers;     /* chunks of output that wait to be sent */
-    size_t timers;            /* deadlines and sleeps pending */
+    uint64_t messages_received, messages_sent; /* of WebSockets */
+    uint64_t messages_dropped;                 /* by ws.overflow */
+    uint64_t handshakes_refused;               /* for their origin, or for `sockets`, … */
+    size_t connections;                        /* open now, WebSockets included */
+    size_t websockets;                         /* open now */
+    size_t coroutines;                         /* handlers running or waiting now */
+    size_t coroutines_pooled;                  /* stacks kept for the next ones */
+    size_t requests_active;                    /* requests with memory of their own now */
+    size_t frame_contexts;                     /* wslay contexts in use now */
+    size_t messages_active; /* WebSocket messages held in memory now, whole or in part */
+    size_t read_buffers;    /* bytes that connections hold back, counted in buffers */
+    size_t write_buffers;   /* chunks of output that wait to be sent */
+    size_t timers;          /* deadlines and sleeps pending */
 } app_stats_t;
 
 /* A look at the counters. */

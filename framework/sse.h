@@ -25,9 +25,9 @@ extern "C" {
 
 /*
  * Send the head: text/event-stream, not to be cached nor held back by proxies. From now on awaits
- * of this handler end with UV_ECANCELED when the client goes (see ctx_cancel_on_abort), and when the
- * server begins to drain; to return that is no error, but how a stream ends. The client comes again
- * by itself, and what it has seen last is then ctx_get(ctx, "Last-Event-ID").
+ * of this handler end with UV_ECANCELED when the client goes (see ctx_cancel_on_abort), and when
+ * the server begins to drain; to return that is no error, but how a stream ends. The client comes
+ * again by itself, and what it has seen last is then ctx_get(ctx, "Last-Event-ID").
  */
 int sse_begin(ctx_t *ctx);
 

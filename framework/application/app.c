@@ -1,7 +1,9 @@
 /* The app: its life and its layers. */
 #include "application/application.h"
+#include "context/crowd.h"
 #include "context/forwarded.h"
 #include "context/keygrip.h"
+#include "context/rooms.h"
 #include "protocols/frame.h"
 
 #include <signal.h>
@@ -47,8 +49,11 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.socket_closed = on_socket_closed;
     app_read_settings(app, options);
     app->host.codec = frame_codec_new();
+    if (app->options.ws.sockets_per_ip != SIZE_MAX && !(app->host.crowd = crowd_new()))
+        app->out_of_memory = true;
     if (!app->host.codec || !open_loop(app, app->options.loop)) {
         frame_codec_free(app->host.codec);
+        crowd_free(app->host.crowd);
         proxies_free(app->host.trusted);
         keygrip_free(app->host.keys);
         arena_release(&app->arena);
@@ -74,6 +79,9 @@ static void release(struct app *app) {
         uv_loop_close(&app->own_uv);
     uv_mutex_destroy(&app->posts.lock);
     frame_codec_free(app->host.codec);
+    crowd_free(app->host.crowd);
+    rooms_free(app->host.rooms);
+    free(app->host.ids);
     stack_free(&app->http);
     stack_free(&app->ws);
     value_destroy_all(&app->host.values);

@@ -86,6 +86,11 @@ extern const struct http1_events app_http_events;
 /* Answer on a coroutine of its own. UV_EAGAIN, UV_ENOMEM. */
 int app_start_request(struct app *app, struct context *context);
 
+/* --- upgrade.c -------------------------------------------------------------------------------- */
+
+/* The same for a request that asks for a WebSocket. */
+int app_start_upgrade(struct app *app, struct context *context);
+
 /* --- listen.c --------------------------------------------------------------------------------- */
 
 void app_stop_listening(struct app *app);

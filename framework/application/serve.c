@@ -1,12 +1,6 @@
 /* A request comes in: a ctx, a coroutine, a stack. */
 #include "application/application.h"
-#include "context/socket.h"
-#include "protocols/handshake.h"
 #include "protocols/http1.h"
-#include "protocols/status.h"
-
-#include <stdio.h>
-#include <string.h>
 
 static void run_request(void *arg) {
     struct context *context = arg;
@@ -19,66 +13,13 @@ int app_start_request(struct app *app, struct context *context) {
     return coroutine_start(&app->loop.coroutines, run_request, context);
 }
 
-struct upgrade {
-    struct context *context;
-    const struct handshake *handshake;
-};
-
-static void run_upgrade(void *arg) {
-    struct upgrade upgrade = *(struct upgrade *)arg;
-    struct app *app = (struct app *)upgrade.context->host;
-    struct websocket *ws = socket_new(upgrade.context, upgrade.handshake);
-    context_enter(upgrade.context);
-    if (ws)
-        socket_chain_done(ws, stack_run(&app->ws, upgrade.context));
-    else
-        context_finish(upgrade.context, UV_ENOMEM);
-}
-
-/* What the npm package ws answers to a handshake that is none. */
-static void refuse_handshake(struct context *context, const struct handshake *handshake) {
-    struct exchange *exchange = context->exchange;
-    char length[24];
-    snprintf(length, sizeof length, "%zu", strlen(handshake->message));
-    context_set_header(context, "Connection", "close");
-    context_set_header(context, "Content-Type", "text/html");
-    context_set_header(context, "Content-Length", length);
-    if (handshake->name_versions)
-        context_set_header(context, "Sec-WebSocket-Version", "13, 8");
-    struct response_head head = {
-        .status = handshake->status,
-        .message = status_phrase(handshake->status),
-        .headers = &context->headers,
-        .kind = BODY_LENGTH,
-        .length = strlen(handshake->message),
-        .bare = true,
-    };
-    int err = exchange->ops->head(exchange, &head);
-    if (!err)
-        err = exchange->ops->write(exchange, handshake->message, (size_t)head.length);
-    exchange->ops->end(exchange, err < 0);
-}
-
-static int start_upgrade(struct app *app, struct context *context) {
-    struct handshake *handshake = arena_alloc(context->home.arena, sizeof *handshake);
-    if (!handshake)
-        return UV_ENOMEM;
-    handshake_check(handshake, context->exchange, app->options.ws.protocols);
-    if (handshake->status != 101) {
-        refuse_handshake(context, handshake);
-        return 0;
-    }
-    struct upgrade upgrade = {context, handshake};
-    return coroutine_start(&app->loop.coroutines, run_upgrade, &upgrade);
-}
-
 static void on_request(void *owner, struct exchange *exchange) {
     struct app *app = owner;
     struct context *context = context_new(&app->host, exchange);
     int err = UV_ENOMEM;
     app->stats.requests++;
     if (context && exchange->upgrade && app->ws.count)
-        err = start_upgrade(app, context);
+        err = app_start_upgrade(app, context);
     else if (context)
         err = app_start_request(app, context);
     if (err)

@@ -31,10 +31,31 @@ static void fill_in_limits(app_options_t *options) {
     DEFAULT(options->ws.fragment_count, 16384);
     DEFAULT(options->ws.buffered_size, 16 * MIB);
     DEFAULT(options->ws.close_timeout, 30 * SECOND);
+    DEFAULT(options->ws.heartbeat, 30 * SECOND);
+    DEFAULT(options->ws.sockets, SIZE_MAX);
+    DEFAULT(options->ws.sockets_per_ip, SIZE_MAX);
     DEFAULT(options->connections, SIZE_MAX);
     DEFAULT(options->coroutines, 10000);
     DEFAULT(options->stack_size, 256 * KIB);
     DEFAULT(options->drain_timeout, 3 * SECOND);
+}
+
+/* APP_NEVER, and what comes close to it, without the danger of a sum that overflows. */
+static void clamp(uint64_t *time) {
+    const uint64_t century = SECOND * 3600 * 24 * 366 * 100;
+    if (*time > century)
+        *time = century;
+}
+
+static void clamp_times(app_options_t *options) {
+    clamp(&options->http.head_timeout);
+    clamp(&options->http.request_timeout);
+    clamp(&options->http.keep_alive_timeout);
+    clamp(&options->http.write_timeout);
+    clamp(&options->ws.close_timeout);
+    clamp(&options->ws.heartbeat);
+    clamp(&options->ws.idle_timeout);
+    clamp(&options->drain_timeout);
 }
 
 static const char *copy(struct app *app, const char *string) {
@@ -80,6 +101,7 @@ void app_read_settings(struct app *app, const app_options_t *given) {
     if (given)
         *options = *given;
     fill_in_limits(options);
+    clamp_times(options);
     DEFAULT(options->env, environment("ACACIA_ENV"));
     DEFAULT(options->env, "development");
     DEFAULT(options->proxy_ip_header, "X-Forwarded-For");
@@ -91,6 +113,7 @@ void app_read_settings(struct app *app, const app_options_t *given) {
     if (options->proxy_ip_header && !is_token(options->proxy_ip_header))
         app_fail_setup(app, "proxy_ip_header is no header: %s", options->proxy_ip_header);
     options->ws.protocols = copy_list(app, options->ws.protocols);
+    options->ws.origins = copy_list(app, options->ws.origins);
     read_proxies(app);
     int err = options->keys ? app_set_keys(app, options->keys) : 0;
     if (err)

@@ -14,9 +14,11 @@
 
 struct frame_codec;
 struct context;
+struct crowd;
 struct keygrip;
 struct middleware_run;
 struct proxies;
+struct rooms;
 struct routing;
 
 /* What the application lends to every ctx. */
@@ -34,6 +36,12 @@ struct context_host {
     void (*socket_closed)(struct context_host *host, struct connection *connection);
     struct websocket *sockets; /* those that are open */
     size_t socket_count;
+    size_t handshakes;      /* sockets that there are, open or not yet, or not any more */
+    struct rooms *rooms;    /* NULL: none */
+    struct crowd *crowd;    /* sockets by address; NULL: not counted */
+    struct websocket **ids; /* buckets of those that have an id */
+    size_t ids_size, ids_used;
+    uint64_t last_id;
     struct context *detached; /* those that wait for ctx_end */
     bool sends_never_wait;    /* within ws_each */
 };

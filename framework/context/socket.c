@@ -1,11 +1,7 @@
 /* The life of a WebSocket, from the handshake to the last handler. */
 #include "context/socket.h"
 
-#include "protocols/status.h"
-
 #include <string.h>
-
-static const struct ws_peer_events peer_events;
 
 struct websocket *socket_new(struct context *context, const struct handshake *handshake) {
     struct websocket *ws = arena_zalloc(context->home.arena, sizeof *ws);
@@ -13,114 +9,12 @@ struct websocket *socket_new(struct context *context, const struct handshake *ha
         return NULL;
     ws->context = context;
     ws->handshake = handshake;
+    ws->protocol = handshake->protocol;
     ws->state = WS_CONNECTING;
     ws->runner = coroutine_self();
     context->ctx.websocket = ws;
+    context->host->handshakes++;
     return ws;
-}
-
-/* --- The handshake ---------------------------------------------------------------------------- */
-
-/* After the connection was taken over, the exchange carries nothing any more. */
-static ssize_t no_read(struct exchange *exchange, void *buffer, size_t size) {
-    return 0;
-}
-
-static int no_head(struct exchange *exchange, const struct response_head *head) {
-    return UV_EALREADY;
-}
-
-static int no_write(struct exchange *exchange, const void *data, size_t length) {
-    return UV_EALREADY;
-}
-
-static void no_peer(struct exchange *exchange, char *text, size_t size) {
-    text[0] = '\0';
-}
-
-static const struct exchange_ops taken_over = {
-    .read = no_read, .head = no_head, .write = no_write, .peer = no_peer};
-
-static char *put(char *at, const char *text) {
-    size_t n = strlen(text);
-    memcpy(at, text, n);
-    return at + n;
-}
-
-static char *put_line(char *at, const char *name, const char *value) {
-    at = put(at, name);
-    at = put(at, ": ");
-    at = put(at, value);
-    return put(at, "\r\n");
-}
-
-/* The 101: ws's own fields in ws's order, then what the stack has set. */
-static int write_101(struct websocket *ws, struct connection *connection) {
-    const struct headers *headers = &ws->context->headers;
-    const char *protocol = ws->handshake->protocol;
-    size_t size = 256 + (protocol ? strlen(protocol) : 0);
-    for (uint32_t i = 0; i < headers->count; i++)
-        size += headers->list[i].name_length + headers->list[i].value_length + 4;
-    char *start = connection_reserve(connection, size);
-    if (!start)
-        return UV_ENOTCONN;
-    char *at = put(start, "HTTP/1.1 101 Switching Protocols\r\n");
-    at = put_line(at, "Upgrade", "websocket");
-    at = put_line(at, "Connection", "Upgrade");
-    at = put_line(at, "Sec-WebSocket-Accept", ws->handshake->accept);
-    if (protocol)
-        at = put_line(at, "Sec-WebSocket-Protocol", protocol);
-    for (uint32_t i = 0; i < headers->count; i++)
-        at = put_line(at, headers->list[i].name, headers->list[i].value);
-    at = put(at, "\r\n");
-    connection_commit(connection, (size_t)(at - start));
-    return 0;
-}
-
-static void join_set(struct websocket *ws) {
-    struct context_host *host = ws->context->host;
-    ws->next = host->sockets;
-    ws->link = &host->sockets;
-    if (ws->next)
-        ws->next->link = &ws->next;
-    host->sockets = ws;
-    host->socket_count++;
-}
-
-static void leave_set(struct websocket *ws) {
-    if (!ws->link)
-        return;
-    *ws->link = ws->next;
-    if (ws->next)
-        ws->next->link = ws->link;
-    ws->link = NULL;
-    ws->context->host->socket_count--;
-}
-
-int ws_accept(websocket_t *ws) {
-    struct context *context = ws->context;
-    struct context_host *host = context->host;
-    struct exchange *exchange = context->exchange;
-    char *early;
-    size_t early_length;
-    if (ws->state != WS_CONNECTING)
-        return ws->state == WS_OPEN ? 0 : UV_ENOTCONN;
-    if (ws->chain_done || ws->terminated || context->header_sent)
-        return UV_ENOTCONN;
-    ctx_peer(&context->ctx); /* asked for while the exchange can still tell */
-    struct connection *connection = exchange->ops->take_over(exchange, &early, &early_length);
-    if (!connection)
-        return UV_ENOTCONN;
-    exchange->ops = &taken_over;
-    context->header_sent = context->written = true;
-    ws->state = WS_OPEN;
-    join_set(ws);
-    if (!ws_peer_start(&ws->peer, connection, host->codec, &host->options->ws,
-                       host->options->http.read_ahead, &peer_events, ws, early, early_length)) {
-        connection_close(connection, CLOSE_NO_MEMORY, UV_ENOMEM);
-        return UV_ENOMEM;
-    }
-    return write_101(ws, connection);
 }
 
 /* --- Running handlers ------------------------------------------------------------------------- */
@@ -161,14 +55,21 @@ struct delivery {
     struct ws_incoming *message;
 };
 
+/* A whole message to one handler, a piece of one to the other. */
+static int call_handler(struct websocket *ws, const struct ws_incoming *in) {
+    ctx_t *ctx = &ws->context->ctx;
+    if (ws->on_part)
+        return ws->on_part(ctx,
+                           &(ws_part_t){in->data, in->length, in->binary, in->first, in->last});
+    return ws->on_message(ctx, &(ws_message_t){in->data, in->length, in->binary});
+}
+
 static void run_message(void *arg) {
     struct delivery delivery = *(struct delivery *)arg;
     struct websocket *ws = delivery.ws;
     struct scope scope = {.arena = &delivery.message->arena};
-    ws_message_t message = {delivery.message->data, delivery.message->length,
-                            delivery.message->binary};
     begin_handler(ws, &scope);
-    int err = ws->on_message(&ws->context->ctx, &message);
+    int err = call_handler(ws, delivery.message);
     if (ws->context->no_memory && err >= 0)
         err = UV_ENOMEM;
     ws->context->no_memory = false;
@@ -181,13 +82,15 @@ static void run_message(void *arg) {
 
 static void on_message(void *owner, struct ws_incoming *incoming) {
     struct websocket *ws = owner;
+    if (incoming->last)
+        ws->peer.loop->counts.messages_received++;
     if (wait_pending(&ws->recv)) {
         ws->received = incoming;
         ws_peer_want(&ws->peer, false);
         wait_done(&ws->recv, 1);
         return;
     }
-    if (!ws->on_message) {
+    if (!ws->on_part && (!ws->on_message || !incoming->first || !incoming->last)) {
         ws_incoming_free(incoming);
         return;
     }
@@ -232,8 +135,12 @@ static void on_pong(void *owner, const char *data, size_t length) {
 
 static void on_drained(void *owner) {
     struct websocket *ws = owner;
+    bool was_high = ws->is_high;
+    ws->is_high = false;
     if (wait_pending(&ws->drain))
         wait_done(&ws->drain, 0);
+    if (was_high && ws->on_drain)
+        ws->on_drain(&ws->context->ctx);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -245,6 +152,7 @@ static void destroy(struct websocket *ws) {
     loop_unpost(ws->peer.loop, &ws->close_task);
     ws_incoming_free(ws->received);
     ws->received = NULL;
+    socket_leave_crowd(ws);
     context_end(context);
     ws_peer_free(&ws->peer);
     arena_release(&arena);
@@ -289,7 +197,7 @@ static void start_close(struct task *task) {
 
 static void on_closed(void *owner, struct connection *connection) {
     struct websocket *ws = owner;
-    leave_set(ws);
+    socket_leave_set(ws);
     ws->state = WS_CLOSED;
     ws->context->exchange->aborted = true;
     if (ws->context->exchange->cancel)
@@ -311,10 +219,15 @@ static void settle(struct websocket *ws) {
     if (ws->state == WS_CLOSED)
         loop_post(ws->peer.loop, &ws->close_task);
     else if (ws->chain_done)
-        ws_peer_want(&ws->peer, true);
+        socket_go_on(ws);
 }
 
-static const struct ws_peer_events peer_events = {
+void socket_go_on(struct websocket *ws) {
+    ws->peer.pieces = ws->on_part;
+    ws_peer_want(&ws->peer, !ws->paused);
+}
+
+const struct ws_peer_events socket_events = {
     .message = on_message,
     .ping = on_ping,
     .pong = on_pong,
@@ -326,6 +239,7 @@ static void answer_request(struct websocket *ws, int err) {
     struct context *context = ws->context;
     struct exchange *exchange = context->exchange;
     ws->state = WS_CLOSED;
+    socket_leave_crowd(ws);
     exchange->last = true; /* frames may follow, which are no requests */
     if (!ws->terminated) {
         context_finish(context, err);

@@ -12,24 +12,37 @@
 #include "runtime/wait.h"
 #include "websocket.h"
 
+struct crowd_entry;
+struct membership;
+
 struct websocket {
     struct ws_peer peer;
     struct context *context;
     const struct handshake *handshake; /* lies in the arena of the ctx */
+    const char *protocol;              /* that was agreed on, or NULL */
+    ws_options_t *options;             /* of ws_configure, or NULL: the app's */
     ws_message_handler *on_message;
+    ws_part_handler *on_part;
     ws_close_handler *on_close;
     ws_error_handler *on_error;
     ws_control_handler *on_ping, *on_pong;
+    ws_drain_handler *on_drain;
     struct ws_incoming *received; /* what ws_recv has returned, or is about to */
     struct wait recv, drain;
     struct coroutine *runner;       /* the handler that runs, or NULL */
     struct websocket *next, **link; /* in host->sockets while it is open */
+    struct membership *rooms;
+    struct crowd_entry *crowd; /* of its address, where that is counted */
+    uint64_t id;               /* 0 until somebody asks */
+    struct websocket *next_id; /* in its bucket of host->ids */
     struct task close_task;
     struct timer retry;
     ws_state_t state;
     bool chain_done;  /* app_ws_use's stack has returned */
     bool terminated;  /* before it was accepted */
     bool close_began; /* the close handler has been started */
+    bool paused;
+    bool is_high; /* somebody was told that too much waits */
 };
 
 /* A socket for the handshake of `context`, CONNECTING, in its arena; sets ctx->websocket. NULL when
@@ -39,5 +52,26 @@ struct websocket *socket_new(struct context *context, const struct handshake *ha
 /* The stack has returned `err`. Goes on with messages; or, if nobody has accepted, answers the
  * request. */
 void socket_chain_done(struct websocket *ws, int err);
+
+/* Read on, unless it is paused. */
+void socket_go_on(struct websocket *ws);
+
+/* --- socket_accept.c -------------------------------------------------------------------------- */
+
+extern const struct ws_peer_events socket_events;
+
+/* Its limits: those of ws_configure, or the app's. */
+const ws_options_t *socket_options(const struct websocket *ws);
+
+/* --- socket_set.c: those that are open -------------------------------------------------------- */
+
+void socket_join_set(struct websocket *ws);
+void socket_leave_set(struct websocket *ws);
+
+/* It is gone for good, and counts no more. */
+void socket_leave_crowd(struct websocket *ws);
+
+/* The one that has this id, or NULL. */
+struct websocket *socket_find(const struct context_host *host, uint64_t id);
 
 #endif

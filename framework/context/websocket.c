@@ -34,19 +34,57 @@ int ws_on_pong(websocket_t *ws, ws_control_handler *handler) {
     return ws_accept(ws);
 }
 
-may_await bool ws_recv(websocket_t *ws, ws_message_t *message) {
-    if (!coroutine_self() || ws->recv.co)
-        return false;
+int ws_on_part(websocket_t *ws, ws_part_handler *handler) {
+    ws->on_part = handler;
+    ws->peer.pieces = handler;
+    return ws_accept(ws);
+}
+
+int ws_on_drain(websocket_t *ws, ws_drain_handler *handler) {
+    ws->on_drain = handler;
+    return ws_accept(ws);
+}
+
+void ws_pause(websocket_t *ws) {
+    ws->paused = true;
+    if (!wait_pending(&ws->recv))
+        ws_peer_want(&ws->peer, false);
+}
+
+void ws_resume(websocket_t *ws) {
+    ws->paused = false;
+    if (ws->state == WS_OPEN && ws->chain_done && !ws->runner)
+        socket_go_on(ws);
+}
+
+/* Wait for the next that comes, whole or a piece. */
+static bool receive(websocket_t *ws, bool pieces) {
     ws_accept(ws);
     ws_incoming_free(ws->received);
     ws->received = NULL;
     if (ws->state != WS_OPEN)
         return false;
+    ws->peer.pieces = pieces;
     ws_peer_want(&ws->peer, true);
-    int result = wait_for(&ws->recv);
-    if (result != 1 || !ws->received)
+    return wait_for(&ws->recv) == 1 && ws->received;
+}
+
+may_await bool ws_recv(websocket_t *ws, ws_message_t *message) {
+    if (!coroutine_self() || ws->recv.co)
         return false;
+    do /* pieces of a message that ws_recv_part has begun are no message */
+        if (!receive(ws, false))
+            return false;
+    while (!ws->received->first || !ws->received->last);
     *message = (ws_message_t){ws->received->data, ws->received->length, ws->received->binary};
+    return true;
+}
+
+may_await bool ws_recv_part(websocket_t *ws, ws_part_t *part) {
+    if (!coroutine_self() || ws->recv.co || !receive(ws, true))
+        return false;
+    const struct ws_incoming *in = ws->received;
+    *part = (ws_part_t){in->data, in->length, in->binary, in->first, in->last};
     return true;
 }
 
@@ -60,24 +98,40 @@ static int wait_for_drain(websocket_t *ws) {
     return wait_for(&ws->drain);
 }
 
-static int send_message(websocket_t *ws, enum opcode opcode, const void *data, size_t length) {
+static int send_out(websocket_t *ws, const struct ws_outgoing *out) {
     int err = ws_accept(ws);
     if (!err)
-        err = ws_peer_send(&ws->peer, opcode, true, data, length);
+        err = ws_peer_send(&ws->peer, out);
+    ws->is_high = ws->is_high || err == 1;
     return err == 1 ? wait_for_drain(ws) : err;
 }
 
+may_await int ws_send_with(websocket_t *ws, ws_message_t message,
+                           const ws_send_options_t *options) {
+    return send_out(ws, &(struct ws_outgoing){.data = message.data,
+                                              .length = message.length,
+                                              .binary = message.binary,
+                                              .plain = options && options->uncompressed});
+}
+
 may_await int ws_send(websocket_t *ws, ws_message_t message) {
-    return send_message(ws, message.binary ? OPCODE_BINARY : OPCODE_TEXT, message.data,
-                        message.length);
+    return ws_send_with(ws, message, NULL);
 }
 
 may_await int ws_send_text(websocket_t *ws, const char *text) {
-    return text ? send_message(ws, OPCODE_TEXT, text, strlen(text)) : UV_EINVAL;
+    return text ? ws_send(ws, (ws_message_t){.data = text, .length = strlen(text)}) : UV_EINVAL;
 }
 
 may_await int ws_send_binary(websocket_t *ws, const void *data, size_t length) {
-    return send_message(ws, OPCODE_BINARY, data, length);
+    return ws_send(ws, (ws_message_t){.data = data, .length = length, .binary = true});
+}
+
+may_await int ws_send_fragment(websocket_t *ws, ws_message_t fragment, bool last) {
+    return send_out(ws, &(struct ws_outgoing){.data = fragment.data,
+                                              .length = fragment.length,
+                                              .binary = fragment.binary,
+                                              .fragment = true,
+                                              .last = last});
 }
 
 may_await int ws_sendf(websocket_t *ws, const char *format, ...) {
@@ -92,7 +146,7 @@ may_await int ws_sendf(websocket_t *ws, const char *format, ...) {
     va_end(args);
     if (n < 0 || !text)
         return n < 0 ? UV_EINVAL : UV_ENOMEM;
-    int err = send_message(ws, OPCODE_TEXT, text, (size_t)n);
+    int err = ws_send(ws, (ws_message_t){.data = text, .length = (size_t)n});
     if (text != small)
         free(text);
     return err;
@@ -102,7 +156,7 @@ static int send_control(websocket_t *ws, enum opcode opcode, const void *data, s
     if (length > 125)
         return UV_EINVAL;
     int err = ws_accept(ws);
-    return err ? err : ws_peer_send(&ws->peer, opcode, true, data, length);
+    return err ? err : ws_peer_control(&ws->peer, opcode, data, length);
 }
 
 int ws_ping(websocket_t *ws, const void *data, size_t length) {
@@ -114,7 +168,20 @@ int ws_pong(websocket_t *ws, const void *data, size_t length) {
 }
 
 size_t ws_buffered(const websocket_t *ws) {
-    return ws->peer.connection ? ws->peer.connection->pending : 0;
+    return ws_peer_waiting(&ws->peer);
+}
+
+may_await int ws_flush(websocket_t *ws) {
+    while (ws_state(ws) == WS_OPEN) {
+        if (!ws->peer.connection->in_flight)
+            connection_flush(ws->peer.connection);
+        if (ws_buffered(ws) == 0)
+            return 0;
+        int err = ws_state(ws) == WS_OPEN ? wait_for_drain(ws) : UV_ENOTCONN;
+        if (err)
+            return err;
+    }
+    return UV_ENOTCONN;
 }
 
 /* --- Closing ---------------------------------------------------------------------------------- */
@@ -145,10 +212,6 @@ ws_state_t ws_state(const websocket_t *ws) {
 
 int ws_close_code(const websocket_t *ws) {
     return ws->state == WS_CLOSED ? ws->peer.code : 0;
-}
-
-const char *ws_protocol(const websocket_t *ws) {
-    return ws->handshake->protocol ? ws->handshake->protocol : "";
 }
 
 const char *ws_close_reason(const websocket_t *ws) {

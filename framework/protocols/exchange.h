@@ -77,16 +77,16 @@ struct exchange {
     const char *method;
     const char *url;
     struct headers headers;
-    int64_t content_length; /* of the request as announced; -1: chunked; 0: no body */
-    bool upgrade;           /* the client asks for another protocol on this connection */
-    bool aborted;           /* the client is gone: nothing can be read or written any more */
-    bool peer_closed;       /* it has closed its side; most that do don't wait for an answer */
-    bool secure;            /* came over TLS */
-    bool last;              /* set by the layer above: no further request on this connection */
-    bool detached;          /* set by the layer above: nobody waits in `write` */
-    bool endless;           /* set by the layer above: `cancel` is meant for draining, too */
+    int64_t content_length;   /* of the request as announced; -1: chunked; 0: no body */
+    bool upgrade;             /* the client asks for another protocol on this connection */
+    bool aborted;             /* the client is gone: nothing can be read or written any more */
+    bool peer_closed;         /* it has closed its side; most that do don't wait for an answer */
+    bool secure;              /* came over TLS */
+    bool last;                /* set by the layer above: no further request on this connection */
+    bool detached;            /* set by the layer above: nobody waits in `write` */
+    bool endless;             /* set by the layer above: `cancel` is meant for draining, too */
     struct coroutine *cancel; /* set by the layer above: to be cancelled when the client goes */
-    void *ctx;              /* the layer above's own */
+    void *ctx;                /* the layer above's own */
 };
 
 /* The value of the first header of that name in any case, or NULL. */

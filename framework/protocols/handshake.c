@@ -136,6 +136,19 @@ static bool protocols_are_valid(struct exchange *exchange, const char *const *pr
     return valid;
 }
 
+const char *handshake_offered(struct exchange *exchange, size_t index) {
+    const char *list;
+    for (uint32_t i = 0; (list = next_value(&exchange->headers, "Sec-WebSocket-Protocol", &i));) {
+        while (*list) {
+            const char *start = list;
+            size_t n = next_protocol(&list);
+            if (n == 0 || index-- == 0)
+                return n ? arena_copy(&exchange->arena, start, n) : NULL;
+        }
+    }
+    return NULL;
+}
+
 static void refuse(struct handshake *handshake, int status, const char *message) {
     handshake->status = status;
     handshake->message = message;

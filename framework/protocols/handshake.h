@@ -18,4 +18,8 @@ struct handshake {
 void handshake_check(struct handshake *handshake, struct exchange *exchange,
                      const char *const *protocols);
 
+/* Number `index` of the subprotocols that it offers, in the exchange's arena; NULL past the last,
+ * and when there is no memory. */
+const char *handshake_offered(struct exchange *exchange, size_t index);
+
 #endif

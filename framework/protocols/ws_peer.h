@@ -1,44 +1,25 @@
 /*
- * The server's side of a WebSocket (RFC 6455) on a connection: frames in, whole messages out; pings
- * answered, closes echoed, everything else refused with the right code. It knows nothing of
- * handlers.
+ * One end of a WebSocket (RFC 6455) on a connection, a server's or a client's: frames in, whole
+ * messages out; pings answered, closes echoed, everything else refused with the right code. It
+ * knows nothing of handlers.
  *
- * While no frame is incomplete it holds nothing but this struct.
+ * While no frame is incomplete and nothing waits to be sent it holds nothing but this struct.
+ *
+ * ws_peer.c is its life, ws_receive.c what comes in, ws_send.c what goes out, ws_health.c how long
+ * it may say nothing.
  */
 #ifndef ACACIA_WS_PEER_H
 #define ACACIA_WS_PEER_H
 
-#include "protocols/frame.h"
-#include "protocols/utf8.h"
-#include "runtime/arena.h"
+#include "protocols/ws_incoming.h"
 #include "runtime/connection.h"
 #include "runtime/input.h"
 
+struct ws_outbox;
 struct ws_peer;
 
-/* A message, while it comes in and while a handler has it. Lies in its own arena, where the handler
- * may allocate too. */
-struct ws_incoming {
-    struct arena arena;
-    struct loop *loop;
-    char *data; /* NUL-terminated once complete */
-    size_t length, capacity;
-    bool allocated;  /* by malloc, since it is larger than what an arena should hold */
-    bool in_message; /* a data frame has begun it */
-    bool binary;
-    size_t fragments;
-    struct utf8 utf8;
-    struct frame frame; /* the one that is incomplete, if `in_frame` */
-    bool in_frame;
-    uint64_t frame_done; /* bytes of its payload so far */
-    uint8_t small[128];  /* an incomplete header, or the payload of a control frame */
-    size_t small_length;
-};
-
-void ws_incoming_free(struct ws_incoming *incoming);
-
 struct ws_peer_events {
-    /* A whole message: the receiver's to free by ws_incoming_free. */
+    /* A whole message, or a piece of one: the receiver's to free by ws_incoming_free. */
     void (*message)(void *owner, struct ws_incoming *message);
     void (*ping)(void *owner, const char *data, size_t length);
     void (*pong)(void *owner, const char *data, size_t length);
@@ -60,6 +41,7 @@ struct ws_peer {
     void *owner;
     struct input input;
     struct ws_incoming *incoming; /* NULL while nothing is incomplete */
+    struct ws_outbox *outbox;     /* messages that wait to be sent; NULL: none */
     char *late_pong;              /* the last ping's payload, while the socket takes no output */
     struct task go_on;
     const char *error_text; /* static; NULL if nothing went wrong */
@@ -67,21 +49,40 @@ struct ws_peer {
     uint16_t code;          /* as the close handler hears it */
     uint8_t late_pong_length;
     enum ws_peer_state state : 3;
+    bool client : 1; /* this end: it masks what it sends */
     bool wanted : 1; /* messages are: without that nothing is parsed */
+    bool pieces : 1; /* the next message is to be delivered piece by piece */
     bool going_on : 1;
-    bool ended : 1; /* the peer sends no more */
+    bool sending : 1;   /* a message in fragments: others wait for its last one */
+    bool ping_sent : 1; /* and nothing has been heard since */
+    bool ended : 1;     /* the peer sends no more */
     bool close_received : 1;
     bool failed : 1; /* a protocol error: no further byte is looked at */
     char *reason;    /* of the peer's close frame, or NULL */
+
+    /* ws_health.c: times of the loop */
+    uint64_t heard;      /* when anything came */
+    uint64_t active;     /* when a message came or went */
+    uint64_t rate_began; /* the second that `rate_count` messages came in */
+    size_t rate_count;
 };
 
-/* Speak WebSocket on `connection`, of which `early` bytes have been read already. The peer is the
- * caller's memory, zeroed, and must live until `closed`. Nothing is parsed before ws_peer_want.
- * False when there is no memory. */
-bool ws_peer_start(struct ws_peer *peer, struct connection *connection, struct frame_codec *codec,
-                   const ws_options_t *options, size_t read_ahead,
-                   const struct ws_peer_events *events, void *owner, const char *early,
-                   size_t early_length);
+/* What a peer is made of. */
+struct ws_peer_setup {
+    struct connection *connection;
+    struct frame_codec *codec;
+    const ws_options_t *options; /* complete: no zeros but those that mean none */
+    size_t read_ahead;
+    const struct ws_peer_events *events;
+    void *owner;
+    bool client;
+    const char *early; /* bytes that have been read already */
+    size_t early_length;
+};
+
+/* Speak WebSocket. The peer is the caller's memory, zeroed, and must live until `closed`. Nothing
+ * is parsed before ws_peer_want. False when there is no memory. */
+bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup);
 
 /* After `closed`. */
 void ws_peer_free(struct ws_peer *peer);
@@ -90,11 +91,6 @@ void ws_peer_free(struct ws_peer *peer);
  * delivered later in this turn, not from within. */
 void ws_peer_want(struct ws_peer *peer, bool wanted);
 
-/* Send a frame. 0; 1 when more than the high-water mark waits now; UV_ENOTCONN when it is not open;
- * UV_ENOBUFS when too much waits: then it is being closed; UV_ENOMEM. */
-int ws_peer_send(struct ws_peer *peer, enum opcode opcode, bool fin, const void *data,
-                 size_t length);
-
 /* Begin the closing handshake; code 0 is an empty close frame. The reason is at most 123 bytes. */
 void ws_peer_close(struct ws_peer *peer, int code, const char *reason, size_t length);
 
@@ -102,10 +98,73 @@ void ws_peer_close(struct ws_peer *peer, int code, const char *reason, size_t le
 void ws_peer_fail(struct ws_peer *peer, int code, close_reason_t blame, int error,
                   const char *text);
 
+/* Note an error that ended it, unless it has ended well or there was one before. */
+void ws_peer_note(struct ws_peer *peer, int error, const char *text);
+
+/* Control frames that have come in. */
+void ws_peer_answer_close(struct ws_peer *peer, int code, const char *reason, size_t length);
+void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length);
+
 /* Cut it. */
 void ws_peer_terminate(struct ws_peer *peer, close_reason_t blame);
 
 /* May this code be sent in a close frame (RFC 6455 7.4)? */
 bool ws_close_code_is_valid(int code);
+
+/* --- ws_receive.c ----------------------------------------------------------------------------- */
+
+/* Look at the input: a header or some of a payload. False if it can't go on. */
+bool ws_receive(struct ws_peer *peer);
+
+/* --- ws_send.c -------------------------------------------------------------------------------- */
+
+/* A message, or a fragment of one. */
+struct ws_outgoing {
+    const void *data;
+    size_t length;
+    bool binary;
+    bool fragment; /* of a message; the first one says what it is */
+    bool last;     /* of the fragments */
+    bool plain;    /* not to be compressed */
+};
+
+#define WS_DROPPED 2
+
+/* Send it. 0; 1 when more than the high-water mark waits now; WS_DROPPED as options->overflow says;
+ * UV_ENOTCONN when it is not open; UV_ENOBUFS when too much waits: then it is being closed;
+ * UV_ENOMEM. A whole message waits for the fragments of another to end. */
+int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out);
+
+/* A message that goes to several peers. */
+struct ws_publication {
+    struct ws_outgoing out;
+    struct shared *plain; /* as a frame; NULL until it is needed */
+};
+
+int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication);
+void ws_publication_end(struct ws_publication *publication);
+
+/* Send a control frame, ahead of messages that wait: 0, UV_ENOTCONN, UV_ENOMEM. */
+int ws_peer_control(struct ws_peer *peer, enum opcode opcode, const void *data, size_t length);
+
+/* The connection takes output again: what waits may go. */
+void ws_peer_refill(struct ws_peer *peer);
+
+/* Bytes that wait. */
+size_t ws_peer_waiting(const struct ws_peer *peer);
+
+/* All that waits goes to the connection, or nowhere. */
+void ws_outbox_empty(struct ws_peer *peer);
+void ws_outbox_drop(struct ws_peer *peer);
+
+/* --- ws_health.c ------------------------------------------------------------------------------ */
+
+void ws_health_start(struct ws_peer *peer);
+
+/* The time has come to look. */
+void ws_health_check(struct ws_peer *peer);
+
+/* A message has come: false, and the peer has failed, if they are too many. */
+bool ws_health_allows(struct ws_peer *peer);
 
 #endif

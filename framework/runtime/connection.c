@@ -6,6 +6,7 @@
 #define POOLED_CHUNKS 256
 #define WRITE_BUFFERS 32     /* in one writev */
 #define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
+#define SHARED_WRITE 1024    /* from here on to share bytes costs less than to copy them */
 #define LINGER_TIME 1000     /* milliseconds for the peer to read our last words and close */
 
 /* --- Chunks of output ------------------------------------------------------------------------- */
@@ -13,6 +14,8 @@
 struct chunk {
     struct chunk *next;
     size_t start, end, size; /* sent up to start, filled up to end, of size */
+    char *bytes;
+    struct shared *shared; /* whose bytes they are; NULL: `data` */
     char data[];
 };
 
@@ -31,13 +34,31 @@ static struct chunk *chunk_new(struct loop *loop, size_t room) {
     }
     chunk->next = NULL;
     chunk->start = chunk->end = 0;
+    chunk->bytes = chunk->data;
+    chunk->shared = NULL;
+    loop->counts.write_chunks++;
+    return chunk;
+}
+
+static struct chunk *chunk_of(struct loop *loop, struct shared *shared) {
+    struct chunk *chunk = malloc(sizeof *chunk);
+    if (!chunk)
+        return NULL;
+    *chunk = (struct chunk){
+        .end = shared->length,
+        .size = shared->length,
+        .bytes = shared->data,
+        .shared = shared_hold(shared),
+    };
     loop->counts.write_chunks++;
     return chunk;
 }
 
 static void chunk_free(struct loop *loop, struct chunk *chunk) {
+    bool ordinary = !chunk->shared && chunk->size == CHUNK_SIZE - sizeof *chunk;
     loop->counts.write_chunks--;
-    if (chunk->size == CHUNK_SIZE - sizeof *chunk && loop->chunk_count < POOLED_CHUNKS) {
+    shared_release(chunk->shared);
+    if (ordinary && loop->chunk_count < POOLED_CHUNKS) {
         chunk->next = loop->chunks;
         loop->chunks = chunk;
         loop->chunk_count++;
@@ -240,23 +261,27 @@ static void mark_dirty(struct connection *c) {
     c->loop->dirty = c;
 }
 
+/* Without it, since there is no memory, the stream is broken. */
+static struct chunk *append(struct connection *c, struct chunk *chunk) {
+    if (!chunk)
+        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+    else if (c->out_last)
+        c->out_last->next = chunk;
+    else
+        c->out = chunk;
+    if (chunk)
+        c->out_last = chunk;
+    return chunk;
+}
+
 char *connection_reserve(struct connection *c, size_t n) {
     struct chunk *last = c->out_last;
     if (!connection_is_open(c))
         return NULL;
     if (last && last->size - last->end >= n)
-        return last->data + last->end;
-    struct chunk *chunk = chunk_new(c->loop, n);
-    if (!chunk) {
-        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
-        return NULL;
-    }
-    if (last)
-        last->next = chunk;
-    else
-        c->out = chunk;
-    c->out_last = chunk;
-    return chunk->data;
+        return last->bytes + last->end;
+    struct chunk *chunk = append(c, chunk_new(c->loop, n));
+    return chunk ? chunk->bytes : NULL;
 }
 
 void connection_commit(struct connection *c, size_t n) {
@@ -289,12 +314,24 @@ int connection_write(struct connection *c, const void *data, size_t n) {
     return 0;
 }
 
+int connection_write_shared(struct connection *c, struct shared *shared) {
+    if (shared->length < SHARED_WRITE)
+        return connection_write(c, shared->data, shared->length);
+    if (!connection_is_open(c))
+        return UV_EPIPE;
+    if (!append(c, chunk_of(c->loop, shared)))
+        return UV_ENOMEM;
+    c->pending += shared->length;
+    mark_dirty(c);
+    return 0;
+}
+
 static unsigned gather(struct chunk *chunk, uv_buf_t *bufs, unsigned limit) {
     unsigned n = 0;
     for (; chunk && n < limit; chunk = chunk->next)
         if (chunk->end > chunk->start)
             bufs[n++] =
-                uv_buf_init(chunk->data + chunk->start, (unsigned)(chunk->end - chunk->start));
+                uv_buf_init(chunk->bytes + chunk->start, (unsigned)(chunk->end - chunk->start));
     return n;
 }
 

@@ -15,6 +15,7 @@
 
 #include "app.h"
 #include "runtime/loop.h"
+#include "runtime/shared.h"
 
 #include <sys/socket.h>
 
@@ -95,6 +96,10 @@ void connection_set_deadline(struct connection *connection, uint64_t millisecond
  * stream is broken, and the connection is being closed), or UV_EPIPE when it is closing.
  */
 int connection_write(struct connection *connection, const void *data, size_t n);
+
+/* Write bytes that others write as well: they are held as long as they wait, not copied. Returns as
+ * connection_write does. */
+int connection_write_shared(struct connection *connection, struct shared *shared);
 
 /* Room for `n` bytes in a row, to be filled and then committed; NULL when there is no memory, or
  * when it is closing. Nothing else is written in between. */

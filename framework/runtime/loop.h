@@ -18,8 +18,9 @@
 #include <uv.h>
 
 #ifndef LOOP_READ_BUFFER
-#define LOOP_READ_BUFFER (512 * 1024) /* a MiB then takes few reads; a build for tests makes it 1  \
-                                       */
+#define LOOP_READ_BUFFER                                                                           \
+    (512 * 1024) /* a MiB then takes few reads; a build for tests makes it 1                       \
+                  */
 #endif
 
 /* Something to run later in this turn. Lies in the struct that it is about; queued at most once. */
@@ -40,6 +41,7 @@ struct loop_counts {
     size_t frame_contexts;
     size_t exchanges;
     size_t messages;
+    uint64_t messages_received, messages_sent, messages_dropped;
 };
 
 struct loop {

@@ -293,7 +293,8 @@ static void use_sockets(app_t *app) {
 int main(void) {
     static const char *const keys[] = {"newkey", "oldkey", NULL};
     const char *port = getenv("PORT");
-    app_t *app = app_new_with(&(app_options_t){.ws.message_size = 64 << 10, .keys = keys});
+    app_t *app = app_new_with(
+        &(app_options_t){.ws.message_size = 64 << 10, .ws.any_origin = true, .keys = keys});
     app_on_error(app, ignore);
     use_routes(app);
     use_sockets(app);

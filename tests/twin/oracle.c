@@ -365,6 +365,7 @@ static bool is_set(const char *name) {
 int main(void) {
     const char *port = getenv("PORT");
     app_t *app = app_new_with(&(app_options_t){
+        .ws.any_origin = true, /* as ws does */
         .http.body_size = 16 << 20,
         .proxy = is_set("PROXY"),
         .silent = true,

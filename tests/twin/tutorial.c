@@ -113,7 +113,8 @@ static int join(ctx_t *ctx) {
 
 int main(void) {
     const char *silent = getenv("SILENT");
-    app_t *app = app_new_with(&(app_options_t){.silent = silent && strcmp(silent, "1") == 0});
+    app_t *app = app_new_with(
+        &(app_options_t){.silent = silent && strcmp(silent, "1") == 0, .ws.any_origin = true});
     app_use(app, response_time);
     app_use(app, route_get("/", hello));
     app_use(app, route_get("/json", show_json));

@@ -1,0 +1,104 @@
+/* A request asks for a WebSocket. */
+#include "application/application.h"
+#include "context/crowd.h"
+#include "context/origin.h"
+#include "context/socket.h"
+#include "protocols/handshake.h"
+#include "protocols/status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct upgrade {
+    struct context *context;
+    const struct handshake *handshake;
+};
+
+/* Count it among those from its address. False, and answered, if there are too many. */
+static bool enter_crowd(struct websocket *ws) {
+    struct context_host *host = ws->context->host;
+    if (!host->crowd)
+        return true;
+    ws->crowd = crowd_enter(host->crowd, ctx_ip(&ws->context->ctx));
+    if (!ws->crowd)
+        context_no_memory(ws->context);
+    else if (crowd_count(ws->crowd) <= host->options->ws.sockets_per_ip)
+        return true;
+    ((struct app *)host)->stats.handshakes_refused++;
+    socket_chain_done(ws, ctx_throw(&ws->context->ctx, ws->crowd ? 429 : 503, NULL));
+    return false;
+}
+
+static void run_upgrade(void *arg) {
+    struct upgrade upgrade = *(struct upgrade *)arg;
+    struct app *app = (struct app *)upgrade.context->host;
+    struct websocket *ws = socket_new(upgrade.context, upgrade.handshake);
+    context_enter(upgrade.context);
+    if (!ws)
+        context_finish(upgrade.context, UV_ENOMEM);
+    else if (enter_crowd(ws))
+        socket_chain_done(ws, stack_run(&app->ws, upgrade.context));
+}
+
+/* What the npm package ws answers to a handshake that is none. */
+static void refuse_handshake(struct context *context, const struct handshake *handshake) {
+    struct exchange *exchange = context->exchange;
+    char length[24];
+    snprintf(length, sizeof length, "%zu", strlen(handshake->message));
+    context_set_header(context, "Connection", "close");
+    context_set_header(context, "Content-Type", "text/html");
+    context_set_header(context, "Content-Length", length);
+    if (handshake->name_versions)
+        context_set_header(context, "Sec-WebSocket-Version", "13, 8");
+    struct response_head head = {
+        .status = handshake->status,
+        .message = status_phrase(handshake->status),
+        .headers = &context->headers,
+        .kind = BODY_LENGTH,
+        .length = strlen(handshake->message),
+        .bare = true,
+    };
+    int err = exchange->ops->head(exchange, &head);
+    if (!err)
+        err = exchange->ops->write(exchange, handshake->message, (size_t)head.length);
+    exchange->ops->end(exchange, err < 0);
+}
+
+/* --- Who may come in -------------------------------------------------------------------------- */
+
+/* RFC 6455 10.2: a page of somebody else's makes the browser send our cookies along. */
+static bool is_foreign(const struct app *app, struct context *context) {
+    const ws_options_t *options = &app->options.ws;
+    const char *origin = headers_get(&context->exchange->headers, "Origin");
+    if (!origin) /* the version before the RFC */
+        origin = headers_get(&context->exchange->headers, "Sec-WebSocket-Origin");
+    if (!origin || options->any_origin)
+        return false;
+    if (options->origins)
+        return !origin_is_listed(origin, options->origins);
+    return headers_get(&context->exchange->headers, "Cookie") &&
+           !origin_is_host(origin, ctx_host(&context->ctx));
+}
+
+static void check_limits(struct app *app, struct context *context, struct handshake *handshake) {
+    if (app->host.handshakes >= app->options.ws.sockets)
+        *handshake = (struct handshake){.status = 503, .message = "Too many WebSockets"};
+    else if (is_foreign(app, context))
+        *handshake = (struct handshake){.status = 403, .message = "Foreign origin"};
+    app->stats.handshakes_refused += handshake->status != 101;
+}
+
+int app_start_upgrade(struct app *app, struct context *context) {
+    struct handshake *handshake = arena_alloc(context->home.arena, sizeof *handshake);
+    if (!handshake)
+        return UV_ENOMEM;
+    handshake_check(handshake, context->exchange, app->options.ws.protocols);
+    if (handshake->status == 101)
+        check_limits(app, context, handshake);
+    if (handshake->status != 101) {
+        refuse_handshake(context, handshake);
+        return 0;
+    }
+    struct upgrade upgrade = {context, handshake};
+    return coroutine_start(&app->loop.coroutines, run_upgrade, &upgrade);
+}

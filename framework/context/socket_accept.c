@@ -1,0 +1,157 @@
+/* The handshake is accepted: what was agreed on, and the 101. */
+#include "context/socket.h"
+
+#include <string.h>
+
+/* --- The answer ------------------------------------------------------------------------------- */
+
+/* After the connection was taken over, the exchange carries nothing any more. */
+static ssize_t no_read(struct exchange *exchange, void *buffer, size_t size) {
+    return 0;
+}
+
+static int no_head(struct exchange *exchange, const struct response_head *head) {
+    return UV_EALREADY;
+}
+
+static int no_write(struct exchange *exchange, const void *data, size_t length) {
+    return UV_EALREADY;
+}
+
+static void no_peer(struct exchange *exchange, char *text, size_t size) {
+    text[0] = '\0';
+}
+
+static const struct exchange_ops taken_over = {
+    .read = no_read, .head = no_head, .write = no_write, .peer = no_peer};
+
+static char *put(char *at, const char *text) {
+    size_t n = strlen(text);
+    memcpy(at, text, n);
+    return at + n;
+}
+
+static char *put_line(char *at, const char *name, const char *value) {
+    at = put(at, name);
+    at = put(at, ": ");
+    at = put(at, value);
+    return put(at, "\r\n");
+}
+
+/* The 101: ws's own fields in ws's order, then what the stack has set. */
+static int write_101(struct websocket *ws, struct connection *connection) {
+    const struct headers *headers = &ws->context->headers;
+    const char *protocol = ws->protocol;
+    size_t size = 256 + (protocol ? strlen(protocol) : 0);
+    for (uint32_t i = 0; i < headers->count; i++)
+        size += headers->list[i].name_length + headers->list[i].value_length + 4;
+    char *start = connection_reserve(connection, size);
+    if (!start)
+        return UV_ENOTCONN;
+    char *at = put(start, "HTTP/1.1 101 Switching Protocols\r\n");
+    at = put_line(at, "Upgrade", "websocket");
+    at = put_line(at, "Connection", "Upgrade");
+    at = put_line(at, "Sec-WebSocket-Accept", ws->handshake->accept);
+    if (protocol)
+        at = put_line(at, "Sec-WebSocket-Protocol", protocol);
+    for (uint32_t i = 0; i < headers->count; i++)
+        at = put_line(at, headers->list[i].name, headers->list[i].value);
+    at = put(at, "\r\n");
+    connection_commit(connection, (size_t)(at - start));
+    return 0;
+}
+
+int ws_accept(websocket_t *ws) {
+    struct context *context = ws->context;
+    struct context_host *host = context->host;
+    struct exchange *exchange = context->exchange;
+    char *early;
+    size_t early_length;
+    if (ws->state != WS_CONNECTING)
+        return ws->state == WS_OPEN ? 0 : UV_ENOTCONN;
+    if (ws->chain_done || ws->terminated || context->header_sent)
+        return UV_ENOTCONN;
+    ctx_peer(&context->ctx); /* asked for while the exchange can still tell */
+    struct connection *connection = exchange->ops->take_over(exchange, &early, &early_length);
+    if (!connection)
+        return UV_ENOTCONN;
+    exchange->ops = &taken_over;
+    context->header_sent = context->written = true;
+    ws->state = WS_OPEN;
+    socket_join_set(ws);
+    const struct ws_peer_setup setup = {
+        .connection = connection,
+        .codec = host->codec,
+        .options = socket_options(ws),
+        .read_ahead = host->options->http.read_ahead,
+        .events = &socket_events,
+        .owner = ws,
+        .early = early,
+        .early_length = early_length,
+    };
+    if (!ws_peer_start(&ws->peer, &setup)) {
+        connection_close(connection, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return UV_ENOMEM;
+    }
+    return write_101(ws, connection);
+}
+
+/* --- Before it is accepted -------------------------------------------------------------------- */
+
+const ws_options_t *socket_options(const struct websocket *ws) {
+    return ws->options ? ws->options : &ws->context->host->options->ws;
+}
+
+static void take_size(size_t *size, size_t given) {
+    if (given)
+        *size = given;
+}
+
+static void take_time(uint64_t *time, uint64_t given) {
+    if (given)
+        *time = given > UINT64_MAX / 4 ? UINT64_MAX / 4 : given;
+}
+
+int ws_configure(websocket_t *ws, const ws_options_t *given) {
+    if (ws->state != WS_CONNECTING)
+        return UV_EALREADY;
+    ws_options_t *options = ws->options;
+    if (!options) {
+        options = arena_alloc(ws->context->home.arena, sizeof *options);
+        if (!options)
+            return context_no_memory(ws->context);
+        *options = *socket_options(ws);
+    }
+    take_size(&options->message_size, given->message_size);
+    take_size(&options->fragment_count, given->fragment_count);
+    take_size(&options->message_rate, given->message_rate);
+    take_size(&options->buffered_size, given->buffered_size);
+    take_time(&options->close_timeout, given->close_timeout);
+    take_time(&options->heartbeat, given->heartbeat);
+    take_time(&options->idle_timeout, given->idle_timeout);
+    if (given->overflow)
+        options->overflow = given->overflow;
+    ws->options = options;
+    return 0;
+}
+
+const char *ws_offered_protocol(const websocket_t *ws, size_t index) {
+    return handshake_offered(ws->context->exchange, index);
+}
+
+int ws_set_protocol(websocket_t *ws, const char *protocol) {
+    const char *offered = NULL;
+    if (ws->state != WS_CONNECTING)
+        return UV_EALREADY;
+    for (size_t i = 0; protocol && (offered = ws_offered_protocol(ws, i)); i++)
+        if (strcmp(offered, protocol) == 0)
+            break;
+    if (protocol && !offered)
+        return ws->context->no_memory ? UV_ENOMEM : UV_EINVAL;
+    ws->protocol = offered;
+    return 0;
+}
+
+const char *ws_protocol(const websocket_t *ws) {
+    return ws->protocol ? ws->protocol : "";
+}

@@ -1,0 +1,103 @@
+/* The sockets that are open: all of them, by their ids, and in rooms. */
+#include "context/crowd.h"
+#include "context/rooms.h"
+#include "context/socket.h"
+
+#include <stdlib.h>
+
+void socket_join_set(struct websocket *ws) {
+    struct context_host *host = ws->context->host;
+    ws->next = host->sockets;
+    ws->link = &host->sockets;
+    if (ws->next)
+        ws->next->link = &ws->next;
+    host->sockets = ws;
+    host->socket_count++;
+}
+
+/* --- Ids -------------------------------------------------------------------------------------- */
+
+static struct websocket **bucket_of(const struct context_host *host, uint64_t id) {
+    return &host->ids[id & (host->ids_size - 1)];
+}
+
+static bool grow(struct context_host *host) {
+    size_t size = host->ids_size ? 2 * host->ids_size : 64, old = host->ids_size;
+    struct websocket **ids = calloc(size, sizeof(struct websocket *)), **former = host->ids;
+    if (!ids)
+        return old > 0; /* a crowded table will do, too */
+    host->ids = ids;
+    host->ids_size = size;
+    for (size_t i = 0; i < old; i++)
+        for (struct websocket *ws = former[i], *next; ws; ws = next) {
+            next = ws->next_id;
+            ws->next_id = *bucket_of(host, ws->id);
+            *bucket_of(host, ws->id) = ws;
+        }
+    free(former);
+    return true;
+}
+
+ws_id_t ws_id(websocket_t *ws) {
+    struct context_host *host = ws->context->host;
+    if (ws->id || ws->state == WS_CLOSED)
+        return ws->id;
+    if (host->ids_used >= host->ids_size && !grow(host))
+        return 0;
+    ws->id = ++host->last_id;
+    ws->next_id = *bucket_of(host, ws->id);
+    *bucket_of(host, ws->id) = ws;
+    host->ids_used++;
+    return ws->id;
+}
+
+static void forget_id(struct websocket *ws) {
+    struct context_host *host = ws->context->host;
+    if (!ws->id)
+        return;
+    struct websocket **at = bucket_of(host, ws->id);
+    while (*at != ws)
+        at = &(*at)->next_id;
+    *at = ws->next_id;
+    host->ids_used--;
+    ws->id = 0;
+}
+
+struct websocket *socket_find(const struct context_host *host, uint64_t id) {
+    struct websocket *ws = id && host->ids ? *bucket_of(host, id) : NULL;
+    while (ws && ws->id != id)
+        ws = ws->next_id;
+    return ws;
+}
+
+/* --- Rooms ------------------------------------------------------------------------------------ */
+
+int ws_join(websocket_t *ws, const char *room) {
+    int err = ws_accept(ws);
+    return err ? err : rooms_join(&ws->context->host->rooms, ws, room);
+}
+
+void ws_leave(websocket_t *ws, const char *room) {
+    rooms_leave(ws->context->host->rooms, ws, room);
+}
+
+/* --- The end ---------------------------------------------------------------------------------- */
+
+void socket_leave_set(struct websocket *ws) {
+    if (!ws->link)
+        return;
+    *ws->link = ws->next;
+    if (ws->next)
+        ws->next->link = ws->link;
+    ws->link = NULL;
+    ws->context->host->socket_count--;
+    forget_id(ws);
+    rooms_leave_all(ws->context->host->rooms, ws);
+}
+
+void socket_leave_crowd(struct websocket *ws) {
+    struct context_host *host = ws->context->host;
+    crowd_leave(host->crowd, ws->crowd);
+    ws->crowd = NULL;
+    host->handshakes--;
+}

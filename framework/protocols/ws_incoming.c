@@ -1,0 +1,53 @@
+#include "protocols/ws_incoming.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define IN_ARENA 2048 /* a message up to this size lies in its arena; a larger one is malloc'd */
+
+struct ws_incoming *ws_incoming_new(struct loop *loop) {
+    struct arena arena;
+    arena_init(&arena, &loop->arenas);
+    struct ws_incoming *in = arena_zalloc(&arena, sizeof *in);
+    if (!in)
+        return NULL;
+    in->arena = arena;
+    in->loop = loop;
+    loop->counts.messages++;
+    return in;
+}
+
+void ws_incoming_free(struct ws_incoming *in) {
+    if (!in)
+        return;
+    in->loop->counts.messages--;
+    if (in->allocated)
+        free(in->data);
+    arena_release(&in->arena);
+}
+
+bool ws_incoming_reserve(struct ws_incoming *in, size_t n) {
+    size_t needed = in->length + n + 1;
+    if (needed <= in->capacity)
+        return true;
+    size_t capacity = in->length ? needed * 2 : needed;
+    char *data;
+    if (capacity <= IN_ARENA) {
+        data = arena_resize(&in->arena, in->data, in->length, capacity);
+    } else {
+        data = realloc(in->allocated ? in->data : NULL, capacity);
+        if (data && !in->allocated && in->length)
+            memcpy(data, in->data, in->length);
+        in->allocated = in->allocated || data;
+    }
+    if (!data)
+        return false;
+    in->data = data;
+    in->capacity = capacity;
+    return true;
+}
+
+bool ws_incoming_is_blank(const struct ws_incoming *in) {
+    const struct ws_reading *reading = &in->reading;
+    return !reading->in_message && !reading->in_frame && !reading->small_length;
+}

@@ -1,0 +1,224 @@
+/* What comes in: frames, and the messages that they make up. */
+#include "protocols/ws_peer.h"
+
+#include "protocols/mask.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Refusing --------------------------------------------------------------------------------- */
+
+static bool protocol_error(struct ws_peer *peer, const char *text) {
+    ws_peer_fail(peer, 1002, CLOSE_WS_PROTOCOL, UV_EPROTO, text);
+    return false;
+}
+
+static bool bad_text(struct ws_peer *peer) {
+    ws_peer_fail(peer, 1007, CLOSE_WS_UTF8, UV_EILSEQ, "invalid UTF-8");
+    return false;
+}
+
+static bool no_memory(struct ws_peer *peer) {
+    ws_peer_fail(peer, 1011, CLOSE_NO_MEMORY, UV_ENOMEM, "out of memory");
+    return false;
+}
+
+static bool too_big(struct ws_peer *peer) {
+    ws_peer_fail(peer, 1009, CLOSE_WS_TOO_BIG, UV_EMSGSIZE, "a message that is too big");
+    return false;
+}
+
+/* --- Control frames --------------------------------------------------------------------------- */
+
+static bool receive_close(struct ws_peer *peer, const char *data, size_t length) {
+    int code = length ? (uint8_t)data[0] << 8 | (uint8_t)(length > 1 ? data[1] : 0) : 0;
+    if (length == 1)
+        return protocol_error(peer, "a close frame with one byte");
+    if (length && !ws_close_code_is_valid(code))
+        return protocol_error(peer, "an invalid close code");
+    if (length && !utf8_valid(data + 2, length - 2))
+        return bad_text(peer);
+    if (length > 2 && (peer->reason = malloc(length - 1))) {
+        memcpy(peer->reason, data + 2, length - 2);
+        peer->reason[length - 2] = '\0';
+    }
+    ws_peer_answer_close(peer, code, length ? data + 2 : "", length ? length - 2 : 0);
+    return false;
+}
+
+static bool receive_control(struct ws_peer *peer, uint8_t opcode, const char *data, size_t length) {
+    if (opcode == OPCODE_CLOSE)
+        return receive_close(peer, data, length);
+    if (opcode == OPCODE_PING) {
+        ws_peer_answer_ping(peer, data, length);
+        peer->events->ping(peer->owner, data, length);
+    } else {
+        peer->events->pong(peer->owner, data, length);
+    }
+    return true;
+}
+
+/* --- Headers ---------------------------------------------------------------------------------- */
+
+static bool is_control(uint8_t opcode) {
+    return opcode & 0x8;
+}
+
+static bool check_data_frame(struct ws_peer *peer, struct ws_incoming *in) {
+    struct ws_reading *reading = &in->reading;
+    const struct frame *frame = &reading->frame;
+    bool continues = frame->opcode == OPCODE_CONTINUATION;
+    if (continues && !reading->in_message)
+        return protocol_error(peer, "a continuation of nothing");
+    if (!continues && reading->in_message)
+        return protocol_error(peer, "a new message within a fragmented one");
+    if (!continues) {
+        reading->pieces = peer->pieces;
+        in->binary = frame->opcode == OPCODE_BINARY;
+        in->first = true;
+    }
+    if (!reading->pieces && frame->length > peer->options->message_size - reading->size)
+        return too_big(peer);
+    if (++reading->fragments > peer->options->fragment_count) {
+        ws_peer_fail(peer, 1008, CLOSE_WS_FRAGMENTS, UV_EMSGSIZE, "too many fragments");
+        return false;
+    }
+    reading->in_message = true;
+    reading->size += frame->length;
+    return true;
+}
+
+static bool check_frame(struct ws_peer *peer, struct ws_incoming *in) {
+    const struct frame *frame = &in->reading.frame;
+    if (frame->rsv)
+        return protocol_error(peer, "a reserved bit");
+    if (frame->opcode > OPCODE_BINARY &&
+        (frame->opcode < OPCODE_CLOSE || frame->opcode > OPCODE_PONG))
+        return protocol_error(peer, "a reserved opcode");
+    if (frame->masked == peer->client)
+        return protocol_error(peer, frame->masked ? "a masked frame" : "a frame without a mask");
+    return is_control(frame->opcode) || check_data_frame(peer, in);
+}
+
+/* A header, from what came before and what is there. False if it is incomplete or wrong. */
+static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
+    struct ws_reading *reading = &in->reading;
+    const uint8_t *data = (const uint8_t *)peer->input.at;
+    size_t n = peer->input.length, before = reading->small_length;
+    if (before) {
+        size_t more = n < FRAME_HEADER_MAX - before ? n : FRAME_HEADER_MAX - before;
+        memcpy(reading->small + before, data, more);
+        data = reading->small;
+        n = before + more;
+    }
+    int size = frame_read_header(peer->codec, data, n, &reading->frame);
+    if (size == 0) {
+        if (!before)
+            memcpy(reading->small, data, n);
+        reading->small_length = n;
+        input_use(&peer->input, peer->loop, n - before);
+        return false;
+    }
+    if (size == UV_ENOMEM)
+        return no_memory(peer);
+    if (size < 0)
+        return protocol_error(peer, "an invalid frame header");
+    reading->small_length = 0;
+    reading->in_frame = true;
+    reading->frame_done = 0;
+    input_use(&peer->input, peer->loop, (size_t)size - before);
+    return check_frame(peer, in);
+}
+
+/* --- Payloads --------------------------------------------------------------------------------- */
+
+/* The message goes to whoever wants it. Of one that comes piece by piece what is known of it stays
+ * here, for the next piece. */
+static bool hand_over(struct ws_peer *peer, struct ws_incoming *in) {
+    struct ws_incoming *next = in->last ? NULL : ws_incoming_new(peer->loop);
+    if ((!in->last && !next) || !ws_incoming_reserve(in, 0)) {
+        ws_incoming_free(next);
+        return no_memory(peer);
+    }
+    if (next) {
+        next->reading = in->reading;
+        next->reading.begun = true;
+        next->binary = in->binary;
+    }
+    in->first = !in->reading.begun;
+    in->data[in->length] = '\0';
+    peer->incoming = next;
+    if (peer->state == WS_PEER_OPEN)
+        peer->events->message(peer->owner, in);
+    else
+        ws_incoming_free(in); /* we have said goodbye */
+    return true;
+}
+
+static bool deliver(struct ws_peer *peer, struct ws_incoming *in) {
+    if (!in->binary && !utf8_done(&in->reading.utf8))
+        return bad_text(peer);
+    in->last = true;
+    return ws_health_allows(peer) && hand_over(peer, in);
+}
+
+/* Bytes of a message's payload, unmasked into it. */
+static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
+    struct ws_reading *reading = &in->reading;
+    if (!ws_incoming_reserve(in, n))
+        return no_memory(peer);
+    char *to = in->data + in->length;
+    if (n) {
+        if (peer->client)
+            memcpy(to, peer->input.at, n);
+        else
+            mask_copy(to, peer->input.at, n, reading->frame.key, (size_t)reading->frame_done);
+    }
+    in->length += n;
+    return in->binary || utf8_feed(&reading->utf8, to, n) || bad_text(peer);
+}
+
+static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
+    struct ws_reading *reading = &in->reading;
+    if (!add_payload(peer, in, n))
+        return false;
+    input_use(&peer->input, peer->loop, n);
+    reading->frame_done += n;
+    bool frame_ends = reading->frame_done == reading->frame.length;
+    reading->in_frame = !frame_ends;
+    if (frame_ends && reading->frame.fin)
+        return deliver(peer, in);
+    if (reading->pieces && in->length > 0)
+        return hand_over(peer, in);
+    return frame_ends;
+}
+
+static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
+    const struct frame *frame = &reading->frame;
+    uint8_t *to = reading->small + reading->frame_done;
+    if (n) {
+        if (peer->client)
+            memcpy(to, peer->input.at, n);
+        else
+            mask_copy(to, peer->input.at, n, frame->key, (size_t)reading->frame_done);
+        input_use(&peer->input, peer->loop, n);
+        reading->frame_done += n;
+    }
+    if (reading->frame_done < frame->length)
+        return false;
+    reading->in_frame = false;
+    return receive_control(peer, frame->opcode, (char *)reading->small, (size_t)frame->length);
+}
+
+bool ws_receive(struct ws_peer *peer) {
+    struct ws_incoming *in = peer->incoming;
+    if (!in && !(in = peer->incoming = ws_incoming_new(peer->loop)))
+        return no_memory(peer);
+    struct ws_reading *reading = &in->reading;
+    if (!reading->in_frame && !begin_frame(peer, in))
+        return false;
+    uint64_t left = reading->frame.length - reading->frame_done;
+    size_t n = left < peer->input.length ? (size_t)left : peer->input.length;
+    return is_control(reading->frame.opcode) ? receive_control_payload(peer, reading, n)
+                                             : receive_data(peer, in, n);
+}

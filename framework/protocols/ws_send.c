@@ -1,0 +1,292 @@
+/* What goes out: frames, and messages that wait for their turn. */
+#include "protocols/ws_peer.h"
+
+#include "protocols/mask.h"
+#include "protocols/openssl/random.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- Frames ----------------------------------------------------------------------------------- */
+
+/* RFC 6455 5.3: a client masks, by a key that nobody can foresee. Returns the header's size. */
+static int write_header(struct ws_peer *peer, uint8_t header[FRAME_HEADER_MAX],
+                        struct frame *frame) {
+    int n = frame_write_header(peer->codec, header, frame);
+    if (n < 0 || !peer->client)
+        return n;
+    if (!random_bytes(frame->key, sizeof frame->key))
+        return UV_EIO;
+    header[1] |= 0x80;
+    memcpy(header + n, frame->key, sizeof frame->key);
+    return n + (int)sizeof frame->key;
+}
+
+static int write_frame(struct ws_peer *peer, struct frame *frame, const void *data) {
+    struct connection *c = peer->connection;
+    size_t length = (size_t)frame->length;
+    uint8_t header[FRAME_HEADER_MAX];
+    int n = write_header(peer, header, frame);
+    if (n < 0)
+        return n;
+    if (length >= CHUNK_SIZE / 2 && !peer->client) {
+        /* the payload leaves from where it is, if the socket takes it */
+        int err = connection_write(c, header, (size_t)n);
+        return err ? err : connection_write(c, data, length);
+    }
+    char *room = connection_reserve(c, (size_t)n + length);
+    if (!room)
+        return c->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
+    memcpy(room, header, (size_t)n);
+    if (peer->client)
+        mask_copy(room + n, data, length, frame->key, 0);
+    else if (length)
+        memcpy(room + n, data, length);
+    connection_commit(c, (size_t)n + length);
+    return 0;
+}
+
+/* The same as bytes to be held. NULL when there is no memory. */
+static struct shared *make_frame(struct ws_peer *peer, struct frame *frame, const void *data) {
+    size_t length = (size_t)frame->length;
+    uint8_t header[FRAME_HEADER_MAX];
+    int n = write_header(peer, header, frame);
+    struct shared *shared = n < 0 ? NULL : shared_new((size_t)n + length);
+    if (!shared)
+        return NULL;
+    memcpy(shared->data, header, (size_t)n);
+    if (peer->client)
+        mask_copy(shared->data + n, data, length, frame->key, 0);
+    else if (length)
+        memcpy(shared->data + n, data, length);
+    return shared;
+}
+
+static struct frame frame_of(const struct ws_outgoing *out, bool continues) {
+    enum opcode opcode = out->binary ? OPCODE_BINARY : OPCODE_TEXT;
+    return (struct frame){
+        .length = out->length,
+        .opcode = (uint8_t)(continues ? OPCODE_CONTINUATION : opcode),
+        .fin = !out->fragment || out->last,
+    };
+}
+
+int ws_peer_control(struct ws_peer *peer, enum opcode opcode, const void *data, size_t length) {
+    struct frame frame = {.length = length, .opcode = (uint8_t)opcode, .fin = true};
+    if (peer->state != WS_PEER_OPEN || !connection_is_open(peer->connection))
+        return UV_ENOTCONN;
+    int err = write_frame(peer, &frame, data);
+    return err == UV_EPIPE ? UV_ENOTCONN : err;
+}
+
+/* --- Messages that wait ----------------------------------------------------------------------- */
+
+struct ws_waiting {
+    struct ws_waiting *next;
+    struct shared *frame;
+};
+
+struct ws_outbox {
+    struct ws_waiting *first, **end;
+    size_t size; /* of the frames */
+};
+
+size_t ws_peer_waiting(const struct ws_peer *peer) {
+    size_t written = peer->connection ? peer->connection->pending : 0;
+    return written + (peer->outbox ? peer->outbox->size : 0);
+}
+
+static bool has_waiting(const struct ws_peer *peer) {
+    return peer->outbox && peer->outbox->first;
+}
+
+/* Holds the frame on its own. */
+static bool outbox_add(struct ws_peer *peer, struct shared *frame) {
+    struct ws_outbox *outbox = peer->outbox;
+    struct ws_waiting *waiting = malloc(sizeof *waiting);
+    if (waiting && !outbox && (outbox = peer->outbox = malloc(sizeof *outbox)))
+        *outbox = (struct ws_outbox){.end = &outbox->first};
+    if (!waiting || !outbox) {
+        free(waiting);
+        return false;
+    }
+    *waiting = (struct ws_waiting){NULL, shared_hold(frame)};
+    *outbox->end = waiting;
+    outbox->end = &waiting->next;
+    outbox->size += frame->length;
+    return true;
+}
+
+/* The first frame, which the caller holds now. */
+static struct shared *outbox_take(struct ws_outbox *outbox) {
+    struct ws_waiting *waiting = outbox->first;
+    struct shared *frame = waiting->frame;
+    outbox->first = waiting->next;
+    if (!outbox->first)
+        outbox->end = &outbox->first;
+    outbox->size -= frame->length;
+    free(waiting);
+    return frame;
+}
+
+static void send_first(struct ws_peer *peer) {
+    struct shared *frame = outbox_take(peer->outbox);
+    connection_write_shared(peer->connection, frame);
+    shared_release(frame);
+}
+
+static void free_if_empty(struct ws_peer *peer) {
+    if (has_waiting(peer))
+        return;
+    free(peer->outbox);
+    peer->outbox = NULL;
+}
+
+void ws_outbox_empty(struct ws_peer *peer) {
+    while (has_waiting(peer) && !peer->sending && connection_is_open(peer->connection))
+        send_first(peer);
+    free_if_empty(peer);
+}
+
+void ws_outbox_drop(struct ws_peer *peer) {
+    while (has_waiting(peer))
+        shared_release(outbox_take(peer->outbox));
+    free_if_empty(peer);
+}
+
+void ws_peer_refill(struct ws_peer *peer) {
+    struct connection *c = peer->connection;
+    while (has_waiting(peer) && !peer->sending && connection_is_open(c) &&
+           c->pending <= c->high_water)
+        send_first(peer);
+    free_if_empty(peer);
+}
+
+/* --- Too much --------------------------------------------------------------------------------- */
+
+static bool has_room(const struct ws_peer *peer, size_t length) {
+    size_t waiting = ws_peer_waiting(peer);
+    return waiting == 0 || (waiting <= peer->options->buffered_size &&
+                            length <= peer->options->buffered_size - waiting);
+}
+
+static int close_slow(struct ws_peer *peer) {
+    connection_blame(peer->connection, CLOSE_WS_SLOW);
+    ws_peer_note(peer, UV_ENOBUFS, "too much waits to be sent");
+    ws_outbox_drop(peer);
+    ws_peer_close(peer, 1013, "", 0);
+    return UV_ENOBUFS;
+}
+
+static void drop_oldest(struct ws_peer *peer, size_t length) {
+    while (has_waiting(peer) && !has_room(peer, length)) {
+        shared_release(outbox_take(peer->outbox));
+        peer->loop->counts.messages_dropped++;
+    }
+}
+
+/* Make room for it: 0, WS_DROPPED if it is not to be sent, or UV_ENOBUFS. A fragment can't be left
+ * out any more. */
+static int make_room(struct ws_peer *peer, const struct ws_outgoing *out) {
+    if (has_room(peer, out->length))
+        return 0;
+    connection_flush(peer->connection);
+    if (!connection_is_open(peer->connection))
+        return UV_ENOTCONN;
+    ws_peer_refill(peer);
+    if (peer->options->overflow == WS_OVERFLOW_DROP_OLDEST)
+        drop_oldest(peer, out->length);
+    if (has_room(peer, out->length))
+        return 0;
+    if (peer->options->overflow == WS_OVERFLOW_CLOSE || out->fragment)
+        return close_slow(peer);
+    peer->loop->counts.messages_dropped++;
+    return WS_DROPPED;
+}
+
+/* --- Messages --------------------------------------------------------------------------------- */
+
+static bool is_high(const struct connection *c) {
+    return c->pending > c->high_water;
+}
+
+/* Where messages may be dropped they wait as such, and not as bytes of the connection. */
+static bool must_wait(struct ws_peer *peer) {
+    if (peer->sending || has_waiting(peer))
+        return true;
+    if (peer->options->overflow == WS_OVERFLOW_CLOSE || !is_high(peer->connection))
+        return false;
+    connection_flush(peer->connection);
+    return is_high(peer->connection);
+}
+
+static int wait_in_outbox(struct ws_peer *peer, struct shared *frame) {
+    bool added = frame && outbox_add(peer, frame);
+    shared_release(frame);
+    if (!added)
+        return UV_ENOMEM;
+    ws_peer_refill(peer);
+    return ws_peer_waiting(peer) > peer->connection->high_water;
+}
+
+/* What has been written, or why not. */
+static int written(struct ws_peer *peer, int err) {
+    struct connection *c = peer->connection;
+    if (err)
+        return err == UV_EPIPE ? UV_ENOTCONN : err;
+    peer->loop->counts.messages_sent++;
+    peer->active = loop_now(peer->loop);
+    if (is_high(c))
+        connection_flush(c);
+    return is_high(c);
+}
+
+/* May something be sent? Else why not. */
+static int begin(struct ws_peer *peer, const struct ws_outgoing *out) {
+    if (peer->state != WS_PEER_OPEN || !connection_is_open(peer->connection))
+        return UV_ENOTCONN;
+    return make_room(peer, out);
+}
+
+static int send_fragment(struct ws_peer *peer, const struct ws_outgoing *out) {
+    if (!peer->sending)
+        ws_outbox_empty(peer);
+    struct frame frame = frame_of(out, peer->sending);
+    peer->sending = !out->last;
+    int err = written(peer, write_frame(peer, &frame, out->data));
+    if (out->last && err >= 0)
+        ws_peer_refill(peer);
+    return err;
+}
+
+int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
+    int err = begin(peer, out);
+    if (err)
+        return err;
+    if (out->fragment)
+        return send_fragment(peer, out);
+    struct frame frame = frame_of(out, false);
+    if (must_wait(peer))
+        return wait_in_outbox(peer, make_frame(peer, &frame, out->data));
+    return written(peer, write_frame(peer, &frame, out->data));
+}
+
+int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
+    const struct ws_outgoing *out = &publication->out;
+    if (peer->client)
+        return ws_peer_send(peer, out);
+    int err = begin(peer, out);
+    if (err)
+        return err;
+    struct frame frame = frame_of(out, false);
+    if (!publication->plain && !(publication->plain = make_frame(peer, &frame, out->data)))
+        return UV_ENOMEM;
+    if (must_wait(peer))
+        return wait_in_outbox(peer, shared_hold(publication->plain));
+    return written(peer, connection_write_shared(peer->connection, publication->plain));
+}
+
+void ws_publication_end(struct ws_publication *publication) {
+    shared_release(publication->plain);
+    publication->plain = NULL;
+}
