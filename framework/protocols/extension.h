@@ -51,8 +51,7 @@ struct extension_text {
 /* Reads a header from its start to its end; private. */
 struct extension_reader {
     const char *start, *at, *end;
-    struct extension_text rest; /* of the parameters of the extension that was read last */
-    const char *error;
+    const char *error; /* static, NULL if there is none */
 };
 
 void extension_reader_init(struct extension_reader *reader, const char *header, size_t n);

@@ -17,6 +17,7 @@ homes = {
     'llhttp.h': 'protocols/http1_parser.c',
     'wslay/': 'protocols/frame.c',
     'openssl/': 'protocols/openssl/',
+    'zlib.h': 'protocols/deflate.c',
     'idn2.h': 'context/idna.c',
     'pcre2.h': 'application/pattern_regex.c',
     'ucontext.h': 'runtime/coroutine.c',
