@@ -106,6 +106,31 @@ typedef enum {
 /* A time that never comes: takes a deadline away that has a default. */
 #define APP_NEVER UINT64_MAX
 
+/* In place of a yes, or of window bits: no, not even if the client asks for it. */
+#define WS_REFUSE (-1)
+
+/*
+ * permessage-deflate (RFC 7692): what a server agrees to and how it compresses. Zero is ws's
+ * default in all that is agreed on: as the client says. Windows are 2^bits bytes, from 8 to 15.
+ *
+ * Messages are compressed by one compressor for all sockets, that remembers nothing of the message
+ * before: a socket that has agreed to it costs no memory until it receives something compressed (a
+ * window and 7 KiB from then on, unless client_no_context_takeover).
+ */
+typedef struct {
+    int server_no_context_takeover; /* true: say so; 0: if the client asks for it */
+    int client_no_context_takeover; /* true: demand it */
+    int server_max_window_bits; /* say this, and decline an offer of less; 0: as the client says */
+    int client_max_window_bits; /* demand this, and decline an offer that doesn't allow it */
+    int level;                  /* 1 (quick) to 9 (small); 0: 6 */
+    int memory_level;           /* 1 to 9; 0: 8 */
+    size_t threshold;           /* 1024 bytes; what is shorter is not compressed */
+    bool own_compressor; /* a compressor for each socket, which makes messages smaller that are like
+                            the ones before, and holds 256 KiB: all are compressed then, unless
+                            server_no_context_takeover. It is given back after a heartbeat's
+                            silence */
+} ws_deflate_t;
+
 /* Options of the app, and by ws_configure of a single socket. */
 typedef struct {
     size_t message_size;    /* 1 MiB a message, all fragments together; close code 1009 */
@@ -116,6 +141,7 @@ typedef struct {
     uint64_t close_timeout; /* 30 s for the peer to answer a close frame */
     uint64_t heartbeat;    /* 30 s of silence, then a ping; after as much again the socket is cut */
     uint64_t idle_timeout; /* without a message either way: 1001; 0: no limit */
+    const ws_deflate_t *deflate; /* NULL: no compression */
 
     /* for the handshake, and of the app only */
     const char *const *protocols; /* subprotocols, the best first, NULL at the end: the first that
@@ -313,6 +339,7 @@ typedef enum {
     CLOSE_DRAIN_TIMEOUT, /* not done when the drain deadline came */
     CLOSE_WS_PROTOCOL,   /* 1002: a frame that RFC 6455 does not allow */
     CLOSE_WS_UTF8,       /* 1007: text that is not UTF-8 */
+    CLOSE_WS_DEFLATE,    /* 1007: compressed data that can't be inflated */
     CLOSE_WS_TOO_BIG,    /* 1009 */
     CLOSE_WS_FRAGMENTS,  /* 1008 */
     CLOSE_WS_SLOW,       /* 1013: more than buffered_size waiting for it */

@@ -130,8 +130,11 @@ int ws_accept(websocket_t *ws);
 
 /*
  * Other limits for this socket than the app's: those that are not zero in `options`. Before it is
- * accepted; what is for the handshake itself (protocols, origins, sockets) is left alone. 0,
- * UV_EALREADY when it has been accepted, UV_ENOMEM.
+ * accepted; what is for the handshake itself (protocols, origins, sockets) is left alone. With
+ * `deflate` compression is agreed on for this socket.
+ *
+ * 0, or an error for the handler to return: a 400 if the client's offer of compression is malformed
+ * or not acceptable, UV_EALREADY when the handshake has been accepted, UV_ENOMEM.
  */
 int ws_configure(websocket_t *ws, const ws_options_t *options);
 
@@ -145,8 +148,10 @@ const char *ws_offered_protocol(const websocket_t *ws, size_t index);
  */
 int ws_set_protocol(websocket_t *ws, const char *protocol);
 
-/* The subprotocol that was agreed on, "" if none. */
+/* The subprotocol that was agreed on, "" if none. "permessage-deflate" if messages may be
+ * compressed, "" if not; from the 101 on. */
 const char *ws_protocol(const websocket_t *ws);
+const char *ws_extensions(const websocket_t *ws);
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include "context/keygrip.h"
 #include "context/rooms.h"
 #include "protocols/frame.h"
+#include "protocols/ws_deflate.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -49,11 +50,14 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.socket_closed = on_socket_closed;
     app_read_settings(app, options);
     app->host.codec = frame_codec_new();
+    if (!(app->host.compressors = ws_compressors_new()))
+        app->out_of_memory = true;
     if (app->options.ws.sockets_per_ip != SIZE_MAX && !(app->host.crowd = crowd_new()))
         app->out_of_memory = true;
     if (!app->host.codec || !open_loop(app, app->options.loop)) {
         frame_codec_free(app->host.codec);
         crowd_free(app->host.crowd);
+        ws_compressors_free(app->host.compressors);
         proxies_free(app->host.trusted);
         keygrip_free(app->host.keys);
         arena_release(&app->arena);
@@ -80,6 +84,7 @@ static void release(struct app *app) {
     uv_mutex_destroy(&app->posts.lock);
     frame_codec_free(app->host.codec);
     crowd_free(app->host.crowd);
+    ws_compressors_free(app->host.compressors);
     rooms_free(app->host.rooms);
     free(app->host.ids);
     stack_free(&app->http);

@@ -60,6 +60,7 @@ static const char *const reason_texts[CLOSE_REASONS] = {
     [CLOSE_DRAIN_TIMEOUT] = "not done when the server stopped",
     [CLOSE_WS_PROTOCOL] = "a frame that the protocol does not allow (1002)",
     [CLOSE_WS_UTF8] = "text that is not UTF-8 (1007)",
+    [CLOSE_WS_DEFLATE] = "compressed data that can't be inflated (1007)",
     [CLOSE_WS_TOO_BIG] = "a message that is too big (1009)",
     [CLOSE_WS_FRAGMENTS] = "too many fragments (1008)",
     [CLOSE_WS_SLOW] = "too much waited to be sent (1013)",

@@ -2,6 +2,7 @@
 #include "application/application.h"
 #include "context/forwarded.h"
 #include "context/keygrip.h"
+#include "context/socket.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +97,24 @@ static void read_proxies(struct app *app) {
     free(error);
 }
 
+static void read_deflate(struct app *app) {
+    struct deflate_options memory;
+    const ws_deflate_t *given = app->options.ws.deflate;
+    if (!given)
+        return;
+    ws_deflate_t *copied = arena_alloc(&app->arena, sizeof *copied);
+    const char *error = deflate_options_check(socket_deflate_options(given, &memory));
+    if (error)
+        app_fail_setup(app, "ws.deflate: %s", error);
+    else if (!deflate_is_available())
+        app_fail_setup(app, "ws.deflate: Acacia was built without zlib");
+    if (!copied)
+        app->out_of_memory = true;
+    else
+        *copied = *given;
+    app->options.ws.deflate = copied;
+}
+
 void app_read_settings(struct app *app, const app_options_t *given) {
     app_options_t *options = &app->options;
     if (given)
@@ -113,6 +132,7 @@ void app_read_settings(struct app *app, const app_options_t *given) {
     if (options->proxy_ip_header && !is_token(options->proxy_ip_header))
         app_fail_setup(app, "proxy_ip_header is no header: %s", options->proxy_ip_header);
     options->ws.protocols = copy_list(app, options->ws.protocols);
+    read_deflate(app);
     options->ws.origins = copy_list(app, options->ws.origins);
     read_proxies(app);
     int err = options->keys ? app_set_keys(app, options->keys) : 0;

@@ -11,7 +11,7 @@
 
 struct upgrade {
     struct context *context;
-    const struct handshake *handshake;
+    struct handshake handshake;
 };
 
 /* Count it among those from its address. False, and answered, if there are too many. */
@@ -32,7 +32,7 @@ static bool enter_crowd(struct websocket *ws) {
 static void run_upgrade(void *arg) {
     struct upgrade upgrade = *(struct upgrade *)arg;
     struct app *app = (struct app *)upgrade.context->host;
-    struct websocket *ws = socket_new(upgrade.context, upgrade.handshake);
+    struct websocket *ws = socket_new(upgrade.context, &upgrade.handshake);
     context_enter(upgrade.context);
     if (!ws)
         context_finish(upgrade.context, UV_ENOMEM);
@@ -89,16 +89,17 @@ static void check_limits(struct app *app, struct context *context, struct handsh
 }
 
 int app_start_upgrade(struct app *app, struct context *context) {
-    struct handshake *handshake = arena_alloc(context->home.arena, sizeof *handshake);
-    if (!handshake)
-        return UV_ENOMEM;
+    struct upgrade upgrade = {.context = context};
+    struct handshake *handshake = &upgrade.handshake;
+    struct deflate_options memory;
     handshake_check(handshake, context->exchange, app->options.ws.protocols);
     if (handshake->status == 101)
+        handshake_agree(handshake, context->exchange,
+                        socket_deflate_options(app->options.ws.deflate, &memory));
+    if (handshake->status == 101)
         check_limits(app, context, handshake);
-    if (handshake->status != 101) {
-        refuse_handshake(context, handshake);
-        return 0;
-    }
-    struct upgrade upgrade = {context, handshake};
-    return coroutine_start(&app->loop.coroutines, run_upgrade, &upgrade);
+    if (handshake->status == 101)
+        return coroutine_start(&app->loop.coroutines, run_upgrade, &upgrade);
+    refuse_handshake(context, handshake);
+    return 0;
 }

@@ -20,6 +20,7 @@ struct middleware_run;
 struct proxies;
 struct rooms;
 struct routing;
+struct ws_compressors;
 
 /* What the application lends to every ctx. */
 struct context_host {
@@ -30,6 +31,7 @@ struct context_host {
     struct value *values;
     struct loop *loop;
     struct frame_codec *codec;
+    struct ws_compressors *compressors;
     /* Tell the error listener. */
     void (*error)(struct context_host *host, struct context *context, const ctx_error_t *error);
     /* A WebSocket's connection is over. */

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-struct websocket *socket_new(struct context *context, const struct handshake *handshake) {
+struct websocket *socket_new(struct context *context, struct handshake *handshake) {
     struct websocket *ws = arena_zalloc(context->home.arena, sizeof *ws);
     if (!ws)
         return NULL;
@@ -251,6 +251,7 @@ static void answer_request(struct websocket *ws, int err) {
 
 void socket_chain_done(struct websocket *ws, int err) {
     ws->chain_done = true;
+    ws->handshake = NULL;
     ws->runner = NULL;
     context_leave(ws->context);
     if (ws->state == WS_CONNECTING) {

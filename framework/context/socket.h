@@ -18,9 +18,9 @@ struct membership;
 struct websocket {
     struct ws_peer peer;
     struct context *context;
-    const struct handshake *handshake; /* lies in the arena of the ctx */
-    const char *protocol;              /* that was agreed on, or NULL */
-    ws_options_t *options;             /* of ws_configure, or NULL: the app's */
+    struct handshake *handshake; /* until the chain has returned */
+    const char *protocol;        /* that was agreed on, or NULL */
+    ws_options_t *options;       /* of ws_configure, or NULL: the app's */
     ws_message_handler *on_message;
     ws_part_handler *on_part;
     ws_close_handler *on_close;
@@ -45,9 +45,9 @@ struct websocket {
     bool is_high; /* somebody was told that too much waits */
 };
 
-/* A socket for the handshake of `context`, CONNECTING, in its arena; sets ctx->websocket. NULL when
- * there is no memory. */
-struct websocket *socket_new(struct context *context, const struct handshake *handshake);
+/* A socket for the handshake of `context`, CONNECTING, in its arena; sets ctx->websocket. The
+ * handshake must live until the chain has returned. NULL when there is no memory. */
+struct websocket *socket_new(struct context *context, struct handshake *handshake);
 
 /* The stack has returned `err`. Goes on with messages; or, if nobody has accepted, answers the
  * request. */
@@ -62,6 +62,10 @@ extern const struct ws_peer_events socket_events;
 
 /* Its limits: those of ws_configure, or the app's. */
 const ws_options_t *socket_options(const struct websocket *ws);
+
+/* What these options mean for the handshake; NULL is NULL. */
+const struct deflate_options *socket_deflate_options(const ws_deflate_t *options,
+                                                     struct deflate_options *memory);
 
 /* --- socket_set.c: those that are open -------------------------------------------------------- */
 

@@ -42,7 +42,8 @@ static char *put_line(char *at, const char *name, const char *value) {
 static int write_101(struct websocket *ws, struct connection *connection) {
     const struct headers *headers = &ws->context->headers;
     const char *protocol = ws->protocol;
-    size_t size = 256 + (protocol ? strlen(protocol) : 0);
+    const struct handshake *handshake = ws->handshake;
+    size_t size = 256 + sizeof handshake->agreement.text + (protocol ? strlen(protocol) : 0);
     for (uint32_t i = 0; i < headers->count; i++)
         size += headers->list[i].name_length + headers->list[i].value_length + 4;
     char *start = connection_reserve(connection, size);
@@ -51,9 +52,11 @@ static int write_101(struct websocket *ws, struct connection *connection) {
     char *at = put(start, "HTTP/1.1 101 Switching Protocols\r\n");
     at = put_line(at, "Upgrade", "websocket");
     at = put_line(at, "Connection", "Upgrade");
-    at = put_line(at, "Sec-WebSocket-Accept", ws->handshake->accept);
+    at = put_line(at, "Sec-WebSocket-Accept", handshake->accept);
     if (protocol)
         at = put_line(at, "Sec-WebSocket-Protocol", protocol);
+    if (handshake->compressed)
+        at = put_line(at, "Sec-WebSocket-Extensions", handshake->agreement.text);
     for (uint32_t i = 0; i < headers->count; i++)
         at = put_line(at, headers->list[i].name, headers->list[i].value);
     at = put(at, "\r\n");
@@ -86,6 +89,8 @@ int ws_accept(websocket_t *ws) {
         .read_ahead = host->options->http.read_ahead,
         .events = &socket_events,
         .owner = ws,
+        .compressors = host->compressors,
+        .agreement = ws->handshake->compressed ? &ws->handshake->agreement : NULL,
         .early = early,
         .early_length = early_length,
     };
@@ -112,8 +117,42 @@ static void take_time(uint64_t *time, uint64_t given) {
         *time = given > UINT64_MAX / 4 ? UINT64_MAX / 4 : given;
 }
 
+const struct deflate_options *socket_deflate_options(const ws_deflate_t *options,
+                                                     struct deflate_options *memory) {
+    if (!options)
+        return NULL;
+    *memory = (struct deflate_options){
+        .server_no_context_takeover = options->server_no_context_takeover,
+        .client_no_context_takeover = options->client_no_context_takeover,
+        .server_max_window_bits = options->server_max_window_bits,
+        .client_max_window_bits = options->client_max_window_bits,
+        .level = options->level,
+        .memory_level = options->memory_level,
+        .threshold = options->threshold,
+    };
+    return memory;
+}
+
+/* Agree on compression anew. */
+static int set_deflate(struct websocket *ws, const ws_deflate_t *given) {
+    struct context *context = ws->context;
+    struct deflate_options memory;
+    const struct deflate_options *options = socket_deflate_options(given, &memory);
+    const char *error = deflate_options_check(options);
+    if (error)
+        return ctx_throw(&context->ctx, 500, "ws_configure: %s", error);
+    ws_deflate_t *copy = arena_alloc(context->home.arena, sizeof *copy);
+    if (!copy)
+        return context_no_memory(context);
+    *copy = *given;
+    ws->options->deflate = copy;
+    if (handshake_agree(ws->handshake, context->exchange, options))
+        return 0;
+    return ctx_throw(&context->ctx, ws->handshake->status, "%s", ws->handshake->message);
+}
+
 int ws_configure(websocket_t *ws, const ws_options_t *given) {
-    if (ws->state != WS_CONNECTING)
+    if (ws->state != WS_CONNECTING || !ws->handshake)
         return UV_EALREADY;
     ws_options_t *options = ws->options;
     if (!options) {
@@ -132,7 +171,7 @@ int ws_configure(websocket_t *ws, const ws_options_t *given) {
     if (given->overflow)
         options->overflow = given->overflow;
     ws->options = options;
-    return 0;
+    return given->deflate ? set_deflate(ws, given->deflate) : 0;
 }
 
 const char *ws_offered_protocol(const websocket_t *ws, size_t index) {
@@ -141,7 +180,7 @@ const char *ws_offered_protocol(const websocket_t *ws, size_t index) {
 
 int ws_set_protocol(websocket_t *ws, const char *protocol) {
     const char *offered = NULL;
-    if (ws->state != WS_CONNECTING)
+    if (ws->state != WS_CONNECTING || !ws->handshake)
         return UV_EALREADY;
     for (size_t i = 0; protocol && (offered = ws_offered_protocol(ws, i)); i++)
         if (strcmp(offered, protocol) == 0)
@@ -154,4 +193,8 @@ int ws_set_protocol(websocket_t *ws, const char *protocol) {
 
 const char *ws_protocol(const websocket_t *ws) {
     return ws->protocol ? ws->protocol : "";
+}
+
+const char *ws_extensions(const websocket_t *ws) {
+    return ws->peer.deflate.compressors ? "permessage-deflate" : "";
 }

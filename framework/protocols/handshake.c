@@ -1,5 +1,6 @@
 #include "protocols/handshake.h"
 
+#include "protocols/deflate.h"
 #include "protocols/openssl/digest.h"
 
 #include <stdlib.h>
@@ -174,4 +175,23 @@ void handshake_check(struct handshake *handshake, struct exchange *exchange,
     } else if (!sha1_base64(handshake->accept, key, 24, GUID, sizeof GUID - 1)) {
         refuse(handshake, 500, "Internal Server Error");
     }
+}
+
+bool handshake_agree(struct handshake *handshake, struct exchange *exchange,
+                     const struct deflate_options *options) {
+    const char *header, *why;
+    handshake->compressed = false;
+    if (!options || !deflate_is_available())
+        return true;
+    if (extension_header(&exchange->headers, &exchange->arena, &header)) {
+        refuse(handshake, 503, "Out of memory");
+        return false;
+    }
+    if (!header)
+        return true;
+    int agreed = deflate_accept_offer(&handshake->agreement, options, header, strlen(header), &why);
+    handshake->compressed = agreed > 0;
+    if (agreed < 0)
+        refuse(handshake, 400, "Invalid or unacceptable Sec-WebSocket-Extensions header");
+    return agreed >= 0;
 }

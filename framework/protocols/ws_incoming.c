@@ -47,6 +47,14 @@ bool ws_incoming_reserve(struct ws_incoming *in, size_t n) {
     return true;
 }
 
+int ws_incoming_add(struct ws_incoming *in, const char *data, size_t n) {
+    if (!ws_incoming_reserve(in, n))
+        return UV_ENOMEM;
+    memcpy(in->data + in->length, data, n);
+    in->length += n;
+    return in->binary || utf8_feed(&in->reading.utf8, data, n) ? 0 : UV_ECHARSET;
+}
+
 bool ws_incoming_is_blank(const struct ws_incoming *in) {
     const struct ws_reading *reading = &in->reading;
     return !reading->in_message && !reading->in_frame && !reading->small_length;

@@ -45,6 +45,9 @@ void ws_incoming_free(struct ws_incoming *incoming); /* NULL is fine */
  * room grows with what is there. False when there is no memory. */
 bool ws_incoming_reserve(struct ws_incoming *incoming, size_t n);
 
+/* Append bytes of the message: 0, UV_ENOMEM, or UV_ECHARSET for text that is not UTF-8. */
+int ws_incoming_add(struct ws_incoming *incoming, const char *data, size_t n);
+
 /* Nothing of it is worth keeping. */
 bool ws_incoming_is_blank(const struct ws_incoming *incoming);
 

@@ -254,6 +254,8 @@ bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup) {
     connection_own(setup->connection, &ws_connection_events, peer);
     connection_read_stop(setup->connection);
     ws_health_start(peer);
+    if (setup->agreement)
+        ws_deflate_start(peer, setup->compressors, setup->agreement);
     if (setup->early_length == 0)
         return true;
     peer->input.at = (char *)setup->early;
@@ -266,6 +268,7 @@ void ws_peer_free(struct ws_peer *peer) {
     ws_incoming_free(peer->incoming);
     peer->incoming = NULL;
     ws_outbox_drop(peer);
+    ws_deflate_free(&peer->deflate);
     free(peer->late_pong);
     free(peer->reason);
     peer->late_pong = peer->reason = NULL;

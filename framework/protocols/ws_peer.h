@@ -11,6 +11,7 @@
 #ifndef ACACIA_WS_PEER_H
 #define ACACIA_WS_PEER_H
 
+#include "protocols/ws_deflate.h"
 #include "protocols/ws_incoming.h"
 #include "runtime/connection.h"
 #include "runtime/input.h"
@@ -41,8 +42,9 @@ struct ws_peer {
     void *owner;
     struct input input;
     struct ws_incoming *incoming; /* NULL while nothing is incomplete */
-    struct ws_outbox *outbox;     /* messages that wait to be sent; NULL: none */
-    char *late_pong;              /* the last ping's payload, while the socket takes no output */
+    struct ws_deflate deflate;
+    struct ws_outbox *outbox; /* messages that wait to be sent; NULL: none */
+    char *late_pong;          /* the last ping's payload, while the socket takes no output */
     struct task go_on;
     const char *error_text; /* static; NULL if nothing went wrong */
     int error;              /* a negative code, 0 if nothing went wrong */
@@ -76,7 +78,9 @@ struct ws_peer_setup {
     const struct ws_peer_events *events;
     void *owner;
     bool client;
-    const char *early; /* bytes that have been read already */
+    struct ws_compressors *compressors;        /* for `agreement` */
+    const struct deflate_agreement *agreement; /* NULL: no compression */
+    const char *early;                         /* bytes that have been read already */
     size_t early_length;
 };
 
@@ -138,7 +142,8 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out);
 /* A message that goes to several peers. */
 struct ws_publication {
     struct ws_outgoing out;
-    struct shared *plain; /* as a frame; NULL until it is needed */
+    struct shared *plain;         /* as a frame; NULL until it is needed */
+    struct shared *compressed[8]; /* the same for windows of 8 to 15 bits */
 };
 
 int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication);

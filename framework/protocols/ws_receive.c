@@ -6,6 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RSV1 4
+#define PIECE_SIZE 65536   /* about what a piece of a message has at most */
+#define DEFLATE_RATIO 1032 /* no more bytes come out of one */
+
 /* --- Refusing --------------------------------------------------------------------------------- */
 
 static bool protocol_error(struct ws_peer *peer, const char *text) {
@@ -25,6 +29,17 @@ static bool no_memory(struct ws_peer *peer) {
 
 static bool too_big(struct ws_peer *peer) {
     ws_peer_fail(peer, 1009, CLOSE_WS_TOO_BIG, UV_EMSGSIZE, "a message that is too big");
+    return false;
+}
+
+static bool cannot_inflate(struct ws_peer *peer, int err) {
+    if (err == UV_ENOMEM)
+        return no_memory(peer);
+    if (err == UV_EMSGSIZE)
+        return too_big(peer);
+    if (err == UV_ECHARSET)
+        return bad_text(peer);
+    ws_peer_fail(peer, 1007, CLOSE_WS_DEFLATE, UV_EILSEQ, "compressed data that is none");
     return false;
 }
 
@@ -74,6 +89,7 @@ static bool check_data_frame(struct ws_peer *peer, struct ws_incoming *in) {
         return protocol_error(peer, "a new message within a fragmented one");
     if (!continues) {
         reading->pieces = peer->pieces;
+        reading->compressed = frame->rsv == RSV1;
         in->binary = frame->opcode == OPCODE_BINARY;
         in->first = true;
     }
@@ -90,7 +106,9 @@ static bool check_data_frame(struct ws_peer *peer, struct ws_incoming *in) {
 
 static bool check_frame(struct ws_peer *peer, struct ws_incoming *in) {
     const struct frame *frame = &in->reading.frame;
-    if (frame->rsv)
+    bool compressed = peer->deflate.compressors && frame->rsv == RSV1 &&
+                      (frame->opcode == OPCODE_TEXT || frame->opcode == OPCODE_BINARY);
+    if (frame->rsv && !compressed)
         return protocol_error(peer, "a reserved bit");
     if (frame->opcode > OPCODE_BINARY &&
         (frame->opcode < OPCODE_CLOSE || frame->opcode > OPCODE_PONG))
@@ -178,9 +196,23 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
     return in->binary || utf8_feed(&reading->utf8, to, n) || bad_text(peer);
 }
 
+/* The same of a compressed message: unmasked where it lies. */
+static bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
+    struct ws_reading *reading = &in->reading;
+    const struct frame *frame = &reading->frame;
+    char *data = peer->input.at;
+    bool fin = frame->fin && reading->frame_done + n == frame->length;
+    if (n && !peer->client)
+        mask_copy(data, data, n, frame->key, (size_t)reading->frame_done);
+    int err = ws_inflate(peer, in, data, n, fin);
+    return !err || cannot_inflate(peer, err);
+}
+
 static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
     struct ws_reading *reading = &in->reading;
-    if (!add_payload(peer, in, n))
+    if (reading->pieces && reading->compressed && n > PIECE_SIZE / DEFLATE_RATIO)
+        n = PIECE_SIZE / DEFLATE_RATIO;
+    if (!(reading->compressed ? inflate_payload(peer, in, n) : add_payload(peer, in, n)))
         return false;
     input_use(&peer->input, peer->loop, n);
     reading->frame_done += n;
@@ -188,9 +220,10 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
     reading->in_frame = !frame_ends;
     if (frame_ends && reading->frame.fin)
         return deliver(peer, in);
-    if (reading->pieces && in->length > 0)
+    bool is_piece = in->length >= PIECE_SIZE || (in->length > 0 && peer->input.length == 0);
+    if (reading->pieces && is_piece)
         return hand_over(peer, in);
-    return frame_ends;
+    return frame_ends || peer->input.length > 0;
 }
 
 static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define RSV1 4
+
 /* --- Frames ----------------------------------------------------------------------------------- */
 
 /* RFC 6455 5.3: a client masks, by a key that nobody can foresee. Returns the header's size. */
@@ -62,13 +64,38 @@ static struct shared *make_frame(struct ws_peer *peer, struct frame *frame, cons
     return shared;
 }
 
-static struct frame frame_of(const struct ws_outgoing *out, bool continues) {
+/* A message, or a fragment, as it goes out. */
+struct payload {
+    struct frame frame;
+    const void *data;
+};
+
+static struct payload payload_of(const struct ws_outgoing *out, bool continues) {
     enum opcode opcode = out->binary ? OPCODE_BINARY : OPCODE_TEXT;
-    return (struct frame){
+    const struct frame frame = {
         .length = out->length,
         .opcode = (uint8_t)(continues ? OPCODE_CONTINUATION : opcode),
         .fin = !out->fragment || out->last,
     };
+    return (struct payload){frame, out->data};
+}
+
+static void use_compressed(struct payload *payload, const char *data, size_t length,
+                           bool continues) {
+    payload->frame.length = length;
+    payload->frame.rsv = continues ? 0 : RSV1;
+    payload->data = data;
+}
+
+/* What only becomes longer is sent as it is, unless a deflater counts on it. */
+static int compress(struct ws_peer *peer, const struct ws_outgoing *out, struct payload *payload) {
+    bool own = peer->options->deflate->own_compressor, continues = peer->sending && out->fragment;
+    const char *data;
+    size_t length;
+    int err = ws_deflate(peer, out, &data, &length);
+    if (!err && (own || length < out->length))
+        use_compressed(payload, data, length, continues);
+    return err;
 }
 
 int ws_peer_control(struct ws_peer *peer, enum opcode opcode, const void *data, size_t length) {
@@ -248,12 +275,25 @@ static int begin(struct ws_peer *peer, const struct ws_outgoing *out) {
     return make_room(peer, out);
 }
 
+/* A fragment is missing: the message can't be ended any more. */
+static void close_broken(struct ws_peer *peer) {
+    ws_peer_fail(peer, 1011, CLOSE_NO_MEMORY, UV_ENOMEM, "out of memory");
+}
+
 static int send_fragment(struct ws_peer *peer, const struct ws_outgoing *out) {
-    if (!peer->sending)
+    struct ws_deflate *deflate = &peer->deflate;
+    if (!peer->sending) {
         ws_outbox_empty(peer);
-    struct frame frame = frame_of(out, peer->sending);
+        deflate->sending = ws_deflate_wants(peer, out);
+    }
+    struct payload payload = payload_of(out, peer->sending);
+    int err = deflate->sending ? compress(peer, out, &payload) : 0;
+    if (err) {
+        close_broken(peer);
+        return err;
+    }
     peer->sending = !out->last;
-    int err = written(peer, write_frame(peer, &frame, out->data));
+    err = written(peer, write_frame(peer, &payload.frame, payload.data));
     if (out->last && err >= 0)
         ws_peer_refill(peer);
     return err;
@@ -265,10 +305,43 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
         return err;
     if (out->fragment)
         return send_fragment(peer, out);
-    struct frame frame = frame_of(out, false);
-    if (must_wait(peer))
-        return wait_in_outbox(peer, make_frame(peer, &frame, out->data));
-    return written(peer, write_frame(peer, &frame, out->data));
+    struct payload payload = payload_of(out, false);
+    bool waits = must_wait(peer);
+    if (ws_deflate_wants(peer, out) && !(waits && peer->options->deflate->own_compressor))
+        err = compress(peer, out, &payload);
+    if (err)
+        return err;
+    if (waits)
+        return wait_in_outbox(peer, make_frame(peer, &payload.frame, payload.data));
+    return written(peer, write_frame(peer, &payload.frame, payload.data));
+}
+
+/* --- One for many ----------------------------------------------------------------------------- */
+
+static struct shared *plain_frame(struct ws_peer *peer, struct ws_publication *publication) {
+    struct payload payload = payload_of(&publication->out, false);
+    if (!publication->plain)
+        publication->plain = make_frame(peer, &payload.frame, payload.data);
+    return publication->plain;
+}
+
+/* It is compressed once for each size of a window; as a rule there is one. */
+static struct shared *compressed_frame(struct ws_peer *peer, struct ws_publication *publication) {
+    struct shared **frame = &publication->compressed[peer->deflate.send_bits - 8];
+    struct payload payload = payload_of(&publication->out, false);
+    const char *data;
+    size_t length;
+    if (*frame)
+        return *frame;
+    if (ws_deflate_shared(peer, &publication->out, &data, &length))
+        return NULL;
+    if (length < publication->out.length) {
+        use_compressed(&payload, data, length, false);
+        *frame = make_frame(peer, &payload.frame, payload.data);
+    } else if (plain_frame(peer, publication)) {
+        *frame = shared_hold(publication->plain);
+    }
+    return *frame;
 }
 
 int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
@@ -278,15 +351,22 @@ int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
     int err = begin(peer, out);
     if (err)
         return err;
-    struct frame frame = frame_of(out, false);
-    if (!publication->plain && !(publication->plain = make_frame(peer, &frame, out->data)))
+    bool waits = must_wait(peer);
+    bool compressed =
+        ws_deflate_wants(peer, out) && !(waits && peer->options->deflate->own_compressor);
+    struct shared *frame =
+        compressed ? compressed_frame(peer, publication) : plain_frame(peer, publication);
+    if (!frame)
         return UV_ENOMEM;
-    if (must_wait(peer))
-        return wait_in_outbox(peer, shared_hold(publication->plain));
-    return written(peer, connection_write_shared(peer->connection, publication->plain));
+    if (waits)
+        return wait_in_outbox(peer, shared_hold(frame));
+    if (compressed)
+        ws_deflate_forget(&peer->deflate);
+    return written(peer, connection_write_shared(peer->connection, frame));
 }
 
 void ws_publication_end(struct ws_publication *publication) {
     shared_release(publication->plain);
-    publication->plain = NULL;
+    for (size_t i = 0; i < sizeof publication->compressed / sizeof *publication->compressed; i++)
+        shared_release(publication->compressed[i]);
 }
