@@ -14,6 +14,7 @@
  *   route.h      route_get("/users/:id", show_user) and its sisters, compose, mount_at
  *   router.h     many routes under one prefix, with middleware, hooks, names and 405
  *   websocket.h  ctx->websocket: messages in, messages out, close, everybody who is connected
+ *   ws_client.h  WebSockets to other servers
  *   await.h      wait without blocking: sleep, threads, descriptors, futures, several at once
  *   await_fs.h   files, without blocking
  *   inject.h     requests without a network, for tests of one's own
@@ -35,5 +36,6 @@
 #include "router.h"
 #include "sse.h"
 #include "websocket.h"
+#include "ws_client.h"
 
 #endif

@@ -48,6 +48,7 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.loop = &app->loop;
     app->host.error = app_report_error;
     app->host.socket_closed = on_socket_closed;
+    app->host.client_gone = app_client_gone;
     app_read_settings(app, options);
     app->host.codec = frame_codec_new();
     if (!(app->host.compressors = ws_compressors_new()))
@@ -78,6 +79,7 @@ app_t *app_new(void) {
 
 /* All handles are closed. */
 static void release(struct app *app) {
+    app_free_clients(app);
     loop_destroy(&app->loop);
     if (app_owns_loop(app))
         uv_loop_close(&app->own_uv);

@@ -48,6 +48,7 @@ struct app {
     size_t jobs_waiting; /* of app_spawn, that have not begun */
     uv_signal_t sigterm, sigint;
     uv_timer_t drain;
+    struct ws_client *clients;
     struct listener *listeners; /* in the order of binding */
     int port;
     int handles; /* of ours, not closed yet */
@@ -107,6 +108,11 @@ void app_cut(struct app *app);
 
 int app_open_posts(struct app *app);
 void app_run_posts(struct app *app);
+
+/* --- ws_client.c ------------------------------------------------------------------------------ */
+
+void app_client_gone(struct context_host *host, struct websocket *ws);
+void app_free_clients(struct app *app);
 
 /* --- report.c --------------------------------------------------------------------------------- */
 

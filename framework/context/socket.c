@@ -17,6 +17,25 @@ struct websocket *socket_new(struct context *context, struct handshake *handshak
     return ws;
 }
 
+struct websocket *socket_open(struct context *context, const ws_options_t *given) {
+    struct arena *arena = context->home.arena;
+    struct websocket *ws = arena_zalloc(arena, sizeof *ws);
+    ws_options_t *options = arena_alloc(arena, sizeof *options);
+    if (!ws || !options)
+        return NULL;
+    *options = context->host->options->ws;
+    options->deflate = NULL;
+    socket_merge_options(options, given);
+    if (given->deflate || !(options->deflate = arena_zalloc(arena, sizeof(ws_deflate_t))))
+        options->deflate = given->deflate;
+    ws->context = context;
+    ws->options = options;
+    ws->state = WS_OPEN;
+    context->ctx.websocket = ws;
+    context->header_sent = context->written = true;
+    return ws;
+}
+
 /* --- Running handlers ------------------------------------------------------------------------- */
 
 static void settle(struct websocket *ws);
@@ -153,6 +172,8 @@ static void destroy(struct websocket *ws) {
     ws_incoming_free(ws->received);
     ws->received = NULL;
     socket_leave_crowd(ws);
+    if (ws->client)
+        context->host->client_gone(context->host, ws);
     context_end(context);
     ws_peer_free(&ws->peer);
     arena_release(&arena);
@@ -220,6 +241,12 @@ static void settle(struct websocket *ws) {
         loop_post(ws->peer.loop, &ws->close_task);
     else if (ws->chain_done)
         socket_go_on(ws);
+}
+
+void socket_release(struct websocket *ws) {
+    ws->chain_done = true;
+    ws->runner = NULL;
+    settle(ws);
 }
 
 void socket_go_on(struct websocket *ws) {

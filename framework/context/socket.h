@@ -14,6 +14,7 @@
 
 struct crowd_entry;
 struct membership;
+struct ws_client;
 
 struct websocket {
     struct ws_peer peer;
@@ -32,6 +33,7 @@ struct websocket {
     struct coroutine *runner;       /* the handler that runs, or NULL */
     struct websocket *next, **link; /* in host->sockets while it is open */
     struct membership *rooms;
+    struct ws_client *client;  /* that has made it, or NULL */
     struct crowd_entry *crowd; /* of its address, where that is counted */
     uint64_t id;               /* 0 until somebody asks */
     struct websocket *next_id; /* in its bucket of host->ids */
@@ -42,6 +44,7 @@ struct websocket {
     bool terminated;  /* before it was accepted */
     bool close_began; /* the close handler has been started */
     bool paused;
+    bool closed_by_us;
     bool is_high; /* somebody was told that too much waits */
 };
 
@@ -53,12 +56,25 @@ struct websocket *socket_new(struct context *context, struct handshake *handshak
  * request. */
 void socket_chain_done(struct websocket *ws, int err);
 
+/* One that a client has opened: for a ctx of it, with these limits; nobody is at work for it. The
+ * peer is to be started. NULL when there is no memory. */
+struct websocket *socket_open(struct context *context, const ws_options_t *options);
+
+/* Whoever has held it lets it go. */
+void socket_release(struct websocket *ws);
+
 /* Read on, unless it is paused. */
 void socket_go_on(struct websocket *ws);
 
 /* --- socket_accept.c -------------------------------------------------------------------------- */
 
 extern const struct ws_peer_events socket_events;
+
+/* An exchange that carries nothing any more. */
+extern const struct exchange_ops socket_exchange_ops;
+
+/* Take what is not zero. */
+void socket_merge_options(ws_options_t *options, const ws_options_t *given);
 
 /* Its limits: those of ws_configure, or the app's. */
 const ws_options_t *socket_options(const struct websocket *ws);

@@ -22,7 +22,7 @@ static void no_peer(struct exchange *exchange, char *text, size_t size) {
     text[0] = '\0';
 }
 
-static const struct exchange_ops taken_over = {
+const struct exchange_ops socket_exchange_ops = {
     .read = no_read, .head = no_head, .write = no_write, .peer = no_peer};
 
 static char *put(char *at, const char *text) {
@@ -78,7 +78,7 @@ int ws_accept(websocket_t *ws) {
     struct connection *connection = exchange->ops->take_over(exchange, &early, &early_length);
     if (!connection)
         return UV_ENOTCONN;
-    exchange->ops = &taken_over;
+    exchange->ops = &socket_exchange_ops;
     context->header_sent = context->written = true;
     ws->state = WS_OPEN;
     socket_join_set(ws);
@@ -115,6 +115,18 @@ static void take_size(size_t *size, size_t given) {
 static void take_time(uint64_t *time, uint64_t given) {
     if (given)
         *time = given > UINT64_MAX / 4 ? UINT64_MAX / 4 : given;
+}
+
+void socket_merge_options(ws_options_t *options, const ws_options_t *given) {
+    take_size(&options->message_size, given->message_size);
+    take_size(&options->fragment_count, given->fragment_count);
+    take_size(&options->message_rate, given->message_rate);
+    take_size(&options->buffered_size, given->buffered_size);
+    take_time(&options->close_timeout, given->close_timeout);
+    take_time(&options->heartbeat, given->heartbeat);
+    take_time(&options->idle_timeout, given->idle_timeout);
+    if (given->overflow)
+        options->overflow = given->overflow;
 }
 
 const struct deflate_options *socket_deflate_options(const ws_deflate_t *options,
@@ -161,15 +173,7 @@ int ws_configure(websocket_t *ws, const ws_options_t *given) {
             return context_no_memory(ws->context);
         *options = *socket_options(ws);
     }
-    take_size(&options->message_size, given->message_size);
-    take_size(&options->fragment_count, given->fragment_count);
-    take_size(&options->message_rate, given->message_rate);
-    take_size(&options->buffered_size, given->buffered_size);
-    take_time(&options->close_timeout, given->close_timeout);
-    take_time(&options->heartbeat, given->heartbeat);
-    take_time(&options->idle_timeout, given->idle_timeout);
-    if (given->overflow)
-        options->overflow = given->overflow;
+    socket_merge_options(options, given);
     ws->options = options;
     return given->deflate ? set_deflate(ws, given->deflate) : 0;
 }

@@ -84,19 +84,21 @@ void ws_leave(websocket_t *ws, const char *room) {
 /* --- The end ---------------------------------------------------------------------------------- */
 
 void socket_leave_set(struct websocket *ws) {
-    if (!ws->link)
+    forget_id(ws);
+    rooms_leave_all(ws->context->host->rooms, ws);
+    if (!ws->link) /* a client's */
         return;
     *ws->link = ws->next;
     if (ws->next)
         ws->next->link = ws->link;
     ws->link = NULL;
     ws->context->host->socket_count--;
-    forget_id(ws);
-    rooms_leave_all(ws->context->host->rooms, ws);
 }
 
 void socket_leave_crowd(struct websocket *ws) {
     struct context_host *host = ws->context->host;
+    if (ws->peer.client)
+        return;
     crowd_leave(host->crowd, ws->crowd);
     ws->crowd = NULL;
     host->handshakes--;

@@ -191,12 +191,14 @@ int ws_close(websocket_t *ws, int code, const char *reason) {
     if (length > 123 || (code ? !ws_close_code_is_valid(code) : length > 0))
         return UV_EINVAL;
     int err = ws_accept(ws);
+    ws->closed_by_us = true;
     if (!err)
         ws_peer_close(&ws->peer, code, reason, length);
     return err == UV_ENOTCONN ? 0 : err;
 }
 
 void ws_terminate(websocket_t *ws) {
+    ws->closed_by_us = true;
     if (ws->state == WS_CONNECTING)
         ws->terminated = true;
     else

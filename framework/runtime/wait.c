@@ -33,6 +33,27 @@ int wait_for(struct wait *wait) {
     return wait->result;
 }
 
+struct alarm {
+    struct timer timer; /* first */
+    struct wait *wait;
+};
+
+static void ring(struct timer *timer) {
+    wait_done(((struct alarm *)timer)->wait, UV_ETIMEDOUT);
+}
+
+int wait_until(struct wait *wait, uint64_t time) {
+    struct loop *loop = loop_self();
+    struct alarm alarm = {.timer.fn = ring, .wait = wait};
+    uint64_t now = loop ? loop_now(loop) : 0;
+    if (!loop || !time)
+        return wait_for(wait);
+    loop_timer_start(loop, &alarm.timer, time > now ? time - now : 0);
+    int result = wait_for(wait);
+    loop_timer_stop(loop, &alarm.timer);
+    return result;
+}
+
 void wait_done(struct wait *wait, int result) {
     if (wait->done)
         return;

@@ -29,6 +29,9 @@ struct wait {
  * when this returns. */
 int wait_for(struct wait *wait);
 
+/* The same, at most until the loop's clock says `time`: then UV_ETIMEDOUT; 0 is never. */
+int wait_until(struct wait *wait, uint64_t time);
+
 /* The event has come. Calls after the first change nothing until somebody has waited. */
 void wait_done(struct wait *wait, int result);
 

@@ -3,7 +3,7 @@
 set -eu
 flags="-Wall -Wextra -Wpedantic -Werror -D_POSIX_C_SOURCE=200809L -fsyntax-only -Iframework -I$BUILD_DIR/framework"
 flags="$flags $(pkg-config --cflags libuv)"
-for header in acacia app await await_fs cookies ctx inject request response route router sse websocket; do
+for header in acacia app await await_fs cookies ctx inject request response route router sse websocket ws_client; do
     echo "#include \"$header.h\"" | cc -std=c11 -x c $flags -
     echo "#include \"$header.h\"" | c++ -std=c++17 -x c++ $flags -
 done

@@ -11,10 +11,10 @@ public = {'await.h': 'runtime', 'await_fs.h': 'runtime', 'app.h': 'runtime',
           'acacia_features.h': 'runtime', 'cookies.h': 'context', 'ctx.h': 'context',
           'request.h': 'context', 'response.h': 'context', 'sse.h': 'context',
           'websocket.h': 'context', 'inject.h': 'application', 'route.h': 'application',
-          'router.h': 'application', 'acacia.h': 'application'}
+          'router.h': 'application', 'ws_client.h': 'application', 'acacia.h': 'application'}
 # Where a library's header may be included: one file, or one folder.
 homes = {
-    'llhttp.h': 'protocols/http1_parser.c',
+    'llhttp.h': 'protocols/http1_', # the parsers of requests and of responses
     'wslay/': 'protocols/frame.c',
     'openssl/': 'protocols/openssl/',
     'zlib.h': 'protocols/deflate.c',

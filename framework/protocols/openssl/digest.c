@@ -13,3 +13,7 @@ bool sha1_base64(char out[SHA1_BASE64_SIZE], const void *a, size_t a_length, con
         EVP_EncodeBlock((unsigned char *)out, digest, 20);
     return ok;
 }
+
+void base64_encode(char *out, const void *data, size_t n) {
+    EVP_EncodeBlock((unsigned char *)out, data, (int)n);
+}

@@ -12,4 +12,7 @@
 bool sha1_base64(char out[SHA1_BASE64_SIZE], const void *a, size_t a_length, const void *b,
                  size_t b_length);
 
+/* The base64 of `n` bytes, 4 characters for every 3 of them or less, NUL-terminated. */
+void base64_encode(char *out, const void *data, size_t n);
+
 #endif
