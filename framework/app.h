@@ -269,6 +269,14 @@ int app_address(const app_t *app, size_t index, char *text, size_t size);
  * latest. May be called from handlers. From another thread: by app_post. */
 void app_close(app_t *app);
 
+/*
+ * Call `fn(app, arg)` once, when the app begins to drain, or in app_free if it has never run: to
+ * stop what brings work from elsewhere, such as threads that use app_post. Several are called in
+ * the order in which they were added. Must not suspend. 0; UV_ENOMEM; UV_EALREADY when it is
+ * draining.
+ */
+int app_on_close(app_t *app, void (*fn)(app_t *app, void *arg), void *arg);
+
 /* The loop that the app runs on, for uv timers and handles of one's own. They must be closed, or be
  * uv_unref'd, before app_run can return. */
 struct uv_loop_s *app_loop(app_t *app);

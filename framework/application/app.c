@@ -138,6 +138,7 @@ void app_free(app_t *app) {
         abandoned = app;
         return;
     }
+    app_call_closers(app);
     finish_jobs(app);
     app_stop_listening(app);
     uv_close((uv_handle_t *)&app->awake, on_awake_closed);

@@ -49,6 +49,7 @@ struct app {
     uv_signal_t sigterm, sigint;
     uv_timer_t drain;
     struct ws_client *clients;
+    struct closer *closers; /* of app_on_close, in their order */
     struct listener *listeners; /* in the order of binding */
     int port;
     int handles; /* of ours, not closed yet */
@@ -103,6 +104,9 @@ void app_handle_closed(struct app *app);
 
 /* Cut whatever is left: connections are closed, waits end, handlers run to their end. */
 void app_cut(struct app *app);
+
+/* Call what app_on_close has been given; once. */
+void app_call_closers(struct app *app);
 
 /* --- post.c ----------------------------------------------------------------------------------- */
 

@@ -83,10 +83,39 @@ static void on_drain_timeout(uv_timer_t *timer) {
     app_cut(timer->data);
 }
 
+struct closer {
+    struct closer *next;
+    void (*fn)(app_t *app, void *arg);
+    void *arg;
+};
+
+int app_on_close(app_t *app, void (*fn)(app_t *app, void *arg), void *arg) {
+    struct closer *closer = app ? arena_alloc(&app->arena, sizeof *closer) : NULL;
+    if (!closer)
+        return UV_ENOMEM;
+    if (app->draining)
+        return UV_EALREADY;
+    struct closer **last = &app->closers;
+    while (*last)
+        last = &(*last)->next;
+    *closer = (struct closer){NULL, fn, arg};
+    *last = closer;
+    return 0;
+}
+
+void app_call_closers(struct app *app) {
+    while (app->closers) {
+        struct closer *closer = app->closers;
+        app->closers = closer->next;
+        closer->fn(app, closer->arg);
+    }
+}
+
 void app_close(app_t *app) {
     if (!app || app->draining)
         return;
     app->draining = true;
+    app_call_closers(app);
     app_stop_listening(app);
     if (!app->running)
         return;
