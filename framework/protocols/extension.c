@@ -28,11 +28,15 @@ int extension_header(const struct headers *headers, struct arena *arena, const c
     if (only || size == 0)
         return 0;
     char *joined = arena_alloc(arena, size), *to = joined;
+    const char *separator = "";
     if (!joined)
         return UV_ENOMEM;
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (is_ours(&headers->list[i]))
-            to += sprintf(to, "%s%s", to == joined ? "" : ", ", headers->list[i].value);
+    for (uint32_t i = 0; i < headers->count; i++) {
+        if (!is_ours(&headers->list[i]))
+            continue;
+        to += sprintf(to, "%s%s", separator, headers->list[i].value);
+        separator = ", ";
+    }
     *value = joined;
     return 0;
 }
@@ -271,7 +275,7 @@ int deflate_accept_offer(struct deflate_agreement *agreement, const struct defla
                          const char *header, size_t n, const char **why) {
     struct extension_reader reader;
     struct extension_text name;
-    struct terms offer, chosen;
+    struct terms offer, chosen = {0};
     const char *wrong = NULL;
     bool offered = false, found = false;
     extension_reader_init(&reader, header, n);
@@ -331,7 +335,7 @@ int deflate_accept_response(struct deflate_agreement *agreement,
                             const char **why) {
     struct extension_reader reader;
     struct extension_text name;
-    struct terms terms, response;
+    struct terms terms, response = {0};
     const char *wrong = NULL;
     bool foreign = false, found = false;
     extension_reader_init(&reader, header, n);

@@ -48,10 +48,10 @@ struct extension_text {
     size_t length;
 };
 
-/* Reads a header from its start to its end; private. */
+/* Reads a header from its start to its end. */
 struct extension_reader {
     const char *start, *at, *end;
-    const char *error; /* static, NULL if there is none */
+    const char *error; /* static; NULL if there is none */
 };
 
 void extension_reader_init(struct extension_reader *reader, const char *header, size_t n);
@@ -131,10 +131,10 @@ struct deflate_agreement {
  * Returns 1 if there is an agreement; 0 if permessage-deflate is not in the header, with which all
  * is well, too; UV_EINVAL if the header is malformed, if an offer has parameters that are unknown,
  * come twice or have wrong values (however good the other offers are), or if all are declined: then
- * *why is static text about it.
+ * *why is static text about it. Without an agreement *agreement is left alone.
  *
- * In two points it is stricter than ws: the window bits are decimal without leading zeros, as RFC
- * 7692 7.1.2 wants them (ws takes 0xF, 1e1 and 08).
+ * In one point it is stricter than ws: window bits are decimal without leading zeros, as RFC 7692
+ * 7.1.2 wants them (ws takes 0xF, 1e1 and 08).
  */
 int deflate_accept_offer(struct deflate_agreement *agreement, const struct deflate_options *options,
                          const char *header, size_t n, const char **why);
