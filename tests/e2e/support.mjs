@@ -75,3 +75,17 @@ export async function startServer (nameOrPath, options) {
     `${nameOrPath} prints ${JSON.stringify(text)}, but ${JSON.stringify(server.printed())}`)
   return server
 }
+
+// Lines through one of tests/tools, which answers each with a line of JSON.
+export async function throughTool (name, lines) {
+  const child = spawn(`${build}/tests/tools/${name}`, { stdio: ['pipe', 'pipe', 'inherit'] })
+  let output = ''
+  child.stdout.setEncoding('utf8').on('data', data => { output += data })
+  child.stdin.end(Buffer.from(lines.join('\n') + '\n', 'latin1'))
+  const [code] = await once(child, 'close')
+  assert.equal(code, 0)
+  const answers = output.split('\n')
+  assert.equal(answers.pop(), '')
+  assert.equal(answers.length, lines.length)
+  return answers.map(line => JSON.parse(line))
+}
