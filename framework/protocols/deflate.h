@@ -129,7 +129,8 @@ void inflater_init(struct inflater *inflater, int window_bits, bool no_context_t
  * done beyond: a bomb costs what a message of that length costs.
  *
  * A block with BFINAL (7.2.3.4) does not end a message: what follows is inflated too. A message
- * without any byte is taken for an empty one.
+ * without any byte is taken for an empty one. A peer that refers further back than it has agreed to
+ * is refused, unless that is still at hand.
  *
  * Returns 0; UV_EMSGSIZE at the limit (close with 1009); UV_EILSEQ for what is no DEFLATE data, or
  * ends in the middle of it (1007); UV_ENOMEM (1011); UV_ENOSYS without zlib; or what `take` has
