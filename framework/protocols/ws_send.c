@@ -313,7 +313,10 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
         return err;
     if (waits)
         return wait_in_outbox(peer, make_frame(peer, &payload.frame, payload.data));
-    return written(peer, write_frame(peer, &payload.frame, payload.data));
+    err = written(peer, write_frame(peer, &payload.frame, payload.data));
+    if (err < 0)
+        ws_deflate_forget(&peer->deflate); /* the peer never gets what it counts on */
+    return err;
 }
 
 /* --- One for many ----------------------------------------------------------------------------- */
