@@ -1,5 +1,6 @@
 /* A request comes in: a ctx, a coroutine, a stack. */
 #include "application/application.h"
+#include "context/socket.h"
 #include "protocols/http1.h"
 
 static void run_request(void *arg) {
@@ -30,4 +31,8 @@ static void on_closed(void *owner, struct connection *connection) {
     app_report_close(owner, "http", connection);
 }
 
-const struct http1_events app_http_events = {.request = on_request, .closed = on_closed};
+const struct http1_events app_http_events = {
+    .request = on_request,
+    .closed = on_closed,
+    .upgrade_memory = sizeof(struct context) + sizeof(struct websocket) + 64,
+};

@@ -72,6 +72,7 @@ struct exchange_ops {
 
 struct exchange {
     const struct exchange_ops *ops;
+    void *carrier; /* of whoever has made it */
     struct loop *loop;
     struct arena arena;
     const char *method;

@@ -24,7 +24,8 @@ struct http1 {
 };
 
 struct request {
-    struct exchange exchange; /* first */
+    struct exchange own;
+    struct exchange *exchange; /* that the layers above know: its own, or an upgrade's */
     struct http1 *h;
     struct http1_parser *parser;
     uint64_t began;
@@ -95,15 +96,17 @@ static bool begin_request(struct http1 *h) {
     struct request *r = arena_zalloc(&arena, sizeof *r);
     if (!r)
         return false;
-    r->exchange.arena = arena;
-    r->exchange.ops = &http1_ops;
-    r->exchange.loop = loop;
+    r->exchange = &r->own;
+    r->own.arena = arena;
+    r->own.ops = &http1_ops;
+    r->own.loop = loop;
+    r->own.carrier = r;
     r->h = h;
     r->began = loop_now(loop);
     r->parser = http1_parser_new(
-        &r->exchange, &(struct http1_limits){h->options->head_size, h->options->header_count});
+        r->exchange, &(struct http1_limits){h->options->head_size, h->options->header_count});
     if (!r->parser) {
-        arena_release(&r->exchange.arena);
+        arena_release(&r->own.arena);
         return false;
     }
     h->request = r;
@@ -113,8 +116,10 @@ static bool begin_request(struct http1 *h) {
 }
 
 static void free_request(struct request *r) {
-    r->exchange.loop->counts.exchanges--;
-    arena_release(&r->exchange.arena);
+    r->own.loop->counts.exchanges--;
+    if (r->exchange != &r->own)
+        arena_release(&r->exchange->arena);
+    arena_release(&r->own.arena);
 }
 
 /* Answer what can't be understood, and hear no more of it. */
@@ -134,7 +139,7 @@ static close_reason_t reason_of(int status) {
 }
 
 static bool expectation_is_known(struct request *r) {
-    const char *expect = headers_get(&r->exchange.headers, "Expect");
+    const char *expect = headers_get(&r->exchange->headers, "Expect");
     if (!expect || http1_parser_is_1_0(r->parser))
         return true;
     r->wants_continue = strcasecmp(expect, "100-continue") == 0 && !r->complete;
@@ -151,17 +156,57 @@ static void set_request_deadline(struct http1 *h) {
         connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
 }
 
+/* A copy of it in memory of just the size that it needs. What asks for an upgrade may stay for
+ * days, and leaves the chunk that its head was read into to others. NULL when there is no memory.
+ */
+static struct exchange *copy_exchange(const struct exchange *from, size_t reserve) {
+    struct arena arena;
+    size_t count = from->headers.count, size = sizeof *from + reserve;
+    size += 2 * strlen(from->url) + 64; /* the path and the query are copied from it again */
+    for (size_t i = 0; i < count; i++)
+        size += sizeof(struct header) + from->headers.list[i].name_length +
+                from->headers.list[i].value_length + 48;
+    arena_init(&arena, NULL);
+    struct exchange *copy = arena_reserve(&arena, size) ? arena_alloc(&arena, sizeof *copy) : NULL;
+    struct header *list = copy ? arena_alloc(&arena, count * sizeof *list) : NULL;
+    if (!list) {
+        arena_release(&arena);
+        return NULL;
+    }
+    *copy = *from;
+    copy->url = arena_copy(&arena, from->url, strlen(from->url));
+    copy->headers = (struct headers){list, from->headers.count, from->headers.count};
+    for (size_t i = 0; i < count; i++) { /* there is room for all of it */
+        list[i] = from->headers.list[i];
+        list[i].name = arena_copy(&arena, list[i].name, list[i].name_length);
+        list[i].value = arena_copy(&arena, list[i].value, list[i].value_length);
+    }
+    copy->arena = arena;
+    return copy;
+}
+
+static bool prepare_upgrade(struct request *r) {
+    struct exchange *exchange = copy_exchange(&r->own, r->h->events->upgrade_memory);
+    if (exchange)
+        r->exchange = exchange;
+    return exchange;
+}
+
 static void dispatch(struct http1 *h) {
     struct request *r = h->request;
     r->keep_alive = http1_parser_keep_alive(r->parser);
-    r->exchange.peer_closed = h->peer_closed;
+    r->exchange->peer_closed = h->peer_closed;
     set_request_deadline(h);
     if (!expectation_is_known(r)) {
         refuse(h, 417, CLOSE_BAD_REQUEST);
         return;
     }
+    if (r->complete && r->exchange->upgrade && !prepare_upgrade(r)) {
+        refuse(h, 503, CLOSE_NO_MEMORY);
+        return;
+    }
     r->dispatched = true;
-    h->events->request(h->owner, &r->exchange);
+    h->events->request(h->owner, r->exchange);
 }
 
 /* One step through the head. */
@@ -210,8 +255,8 @@ static bool take(struct request *r, ssize_t *result) {
     *result = (ssize_t)http1_parser_sunk(r->parser);
     if (*result > 0 || r->complete)
         return true;
-    *result = r->exchange.aborted ? UV_ECANCELED : r->timed_out ? UV_ETIMEDOUT : UV_EPROTO;
-    return r->exchange.aborted || r->timed_out || r->broken;
+    *result = r->exchange->aborted ? UV_ECANCELED : r->timed_out ? UV_ETIMEDOUT : UV_EPROTO;
+    return r->exchange->aborted || r->timed_out || r->broken;
 }
 
 /* Skip what no handler has read, so that the connection can be used again. */
@@ -294,8 +339,8 @@ static void on_data(struct connection *c, char *data, size_t n) {
 
 /* The handler that does not want to work for nobody. */
 static void cancel_handler(struct request *r) {
-    struct coroutine *handler = r->exchange.cancel;
-    r->exchange.cancel = NULL;
+    struct coroutine *handler = r->exchange->cancel;
+    r->exchange->cancel = NULL;
     if (handler)
         coroutine_cancel(handler);
 }
@@ -311,7 +356,7 @@ static void on_end(struct connection *c) {
     } else if (!r->dispatched) {
         refuse(h, 400, CLOSE_ABORTED);
     } else {
-        r->exchange.peer_closed = true;
+        r->exchange->peer_closed = true;
         cancel_handler(r);
         if (r->ended)
             connection_finish(c, false);
@@ -354,7 +399,7 @@ static void on_shut_down(struct connection *c) {
         connection_finish(c, false);
     else if (h->request->ended) /* no need to wait for a body that nobody reads */
         connection_finish(c, true);
-    else if (h->request->exchange.endless)
+    else if (h->request->exchange->endless)
         cancel_handler(h->request);
 }
 
@@ -362,14 +407,14 @@ static void on_shut_down(struct connection *c) {
 static void on_closed(struct connection *c) {
     struct http1 *h = c->owner;
     struct request *r = h->request;
-    if (r && r->dispatched && (!r->ended || r->exchange.aborted) &&
+    if (r && r->dispatched && (!r->ended || r->exchange->aborted) &&
         (c->reason == CLOSE_READ_ERROR || c->reason == CLOSE_WRITE_ERROR))
         c->reason = CLOSE_ABORTED;
     h->events->closed(h->owner, c);
     drop_input(h);
     h->connection = NULL;
     if (r && r->dispatched && !r->ended) {
-        r->exchange.aborted = true;
+        r->exchange->aborted = true;
         cancel_handler(r);
         if (wait_pending(&r->reader))
             wait_done(&r->reader, UV_ECANCELED);
@@ -397,12 +442,12 @@ static const struct connection_events http1_connection_events = {
 
 /* The connection is being closed, and the handler is the first to notice. */
 static int gone(struct request *r) {
-    r->exchange.aborted = true;
+    r->exchange->aborted = true;
     return UV_ECANCELED;
 }
 
 static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     struct http1 *h = r->h;
     ssize_t n;
     if (size == 0)
@@ -433,9 +478,9 @@ static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) 
 static void settle_keep_alive(struct request *r, const struct response_head *head) {
     struct http1 *h = r->h;
     const char *connection = headers_get(head->headers, "Connection");
-    bool body_is_too_long = !r->complete && r->exchange.content_length > 0 &&
-                            (uint64_t)r->exchange.content_length > h->options->drain_size;
-    if (h->shutting_down || r->exchange.last || nothing_follows(h) || r->broken ||
+    bool body_is_too_long = !r->complete && r->exchange->content_length > 0 &&
+                            (uint64_t)r->exchange->content_length > h->options->drain_size;
+    if (h->shutting_down || r->exchange->last || nothing_follows(h) || r->broken ||
         r->wants_continue || body_is_too_long ||
         (connection && header_has_token(connection, "close")) ||
         (head->kind == BODY_STREAM && http1_parser_is_1_0(r->parser)))
@@ -443,7 +488,7 @@ static void settle_keep_alive(struct request *r, const struct response_head *hea
 }
 
 static int http1_send_head(struct exchange *exchange, const struct response_head *head) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     bool chunked = false;
     if (exchange->aborted)
         return UV_ECANCELED;
@@ -471,7 +516,7 @@ static int write_chunk(struct connection *c, const void *data, size_t length) {
 }
 
 static int http1_write(struct exchange *exchange, const void *data, size_t length) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     struct connection *c = r->h->connection;
     if (exchange->aborted)
         return UV_ECANCELED;
@@ -503,7 +548,7 @@ static void release_request(struct http1 *h) {
 }
 
 static void http1_end(struct exchange *exchange, bool failed) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     struct http1 *h = r->h;
     struct connection *c = h->connection;
     r->ended = true;
@@ -529,7 +574,7 @@ static void http1_end(struct exchange *exchange, bool failed) {
 
 static struct connection *http1_take_over(struct exchange *exchange, char **early,
                                           size_t *early_length) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     struct http1 *h = r->h;
     struct connection *c = h->connection;
     if (!c || !connection_is_open(c))
@@ -545,13 +590,15 @@ static struct connection *http1_take_over(struct exchange *exchange, char **earl
     loop_unpost(exchange->loop, &h->go_on);
     h->connection = NULL;
     h->request = NULL;
+    if (exchange != &r->own)
+        arena_release(&r->own.arena);
     if (!h->going_on)
         free(h);
     return c;
 }
 
 static void http1_peer(struct exchange *exchange, char *text, size_t size) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     text[0] = '\0';
     if (r->h->connection)
         connection_peer(r->h->connection, text, size);
@@ -587,7 +634,7 @@ int http1_start(struct connection *c, const http_options_t *options,
 }
 
 void http1_refuse(struct exchange *exchange, int status, close_reason_t reason) {
-    struct request *r = (struct request *)exchange;
+    struct request *r = exchange->carrier;
     r->ended = true;
     refuse(r->h, status, reason);
 }

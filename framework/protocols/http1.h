@@ -20,6 +20,9 @@ struct http1_events {
     /* The connection is over. `reason` is CONNECTION_DONE for an end that both sides wished. Not
      * called after take_over. */
     void (*closed)(void *owner, struct connection *connection);
+    /* What the receiver allocates in the arena of an exchange that asks for an upgrade, in bytes.
+     */
+    size_t upgrade_memory;
 };
 
 /* Speak HTTP on `connection`. `options` (complete: no zeros) must outlive it. 0 or UV_ENOMEM. */

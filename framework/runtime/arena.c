@@ -89,7 +89,8 @@ void arena_release(struct arena *arena) {
 static void *alloc_from_new_chunk(struct arena *arena, size_t size) {
     if (size > SIZE_MAX - HEADER - 16)
         return NULL;
-    size_t whole = HEADER + size > ARENA_CHUNK ? HEADER + size : ARENA_CHUNK;
+    size_t ordinary = arena->pool ? ARENA_CHUNK : ARENA_SMALL;
+    size_t whole = HEADER + size > ordinary ? HEADER + size : ordinary;
     struct arena_chunk *chunk = chunk_take(arena->pool, whole);
     if (!chunk)
         return NULL;
@@ -106,6 +107,19 @@ static void *alloc_from_new_chunk(struct arena *arena, size_t size) {
     arena->end = end;
     POISON(arena->at, arena->end);
     return start;
+}
+
+bool arena_reserve(struct arena *arena, size_t size) {
+    struct arena_chunk *chunk = size < SIZE_MAX / 2 ? malloc(HEADER + round_up(size)) : NULL;
+    if (!chunk)
+        return false;
+    chunk->size = HEADER + round_up(size);
+    chunk->next = arena->chunks;
+    arena->chunks = chunk;
+    arena->at = (char *)chunk + HEADER;
+    arena->end = (char *)chunk + chunk->size;
+    POISON(arena->at, arena->end);
+    return true;
 }
 
 void *arena_alloc(struct arena *arena, size_t size) {

@@ -9,11 +9,14 @@
 #define ACACIA_ARENA_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #ifndef ARENA_CHUNK
 #define ARENA_CHUNK 4096 /* a build for tests makes it 64 */
 #endif
+
+#define ARENA_SMALL (ARENA_CHUNK / 8) /* the chunks of an arena without a pool */
 
 struct arena_chunk;
 
@@ -37,6 +40,10 @@ void arena_init(struct arena *arena, struct arena_pool *pool);
 
 /* Give everything back; the arena is empty and can be used again. */
 void arena_release(struct arena *arena);
+
+/* Take a chunk with room for `size` bytes, rounded up piece by piece to 16, and no more: for an
+ * arena that lives long. False when there is no memory. */
+bool arena_reserve(struct arena *arena, size_t size);
 
 /* `size` bytes, not zeroed, aligned to 16. NULL when there is no memory. */
 void *arena_alloc(struct arena *arena, size_t size);

@@ -138,6 +138,7 @@ static void on_closed(uv_handle_t *handle) {
     forget_dirty(c);
     drop_output(c);
     chunks_free(c->loop, c->in_flight);
+    free(c->write);
     c->events->closed(c);
     connection_discard(c);
 }
@@ -389,6 +390,8 @@ static void on_written(uv_write_t *write, int status) {
         bytes += chunk->end - chunk->start;
     chunks_free(c->loop, c->in_flight);
     c->in_flight = NULL;
+    free(c->write);
+    c->write = NULL;
     c->pending -= bytes;
     c->write_deadline = 0;
     if (status < 0) {
@@ -400,9 +403,15 @@ static void on_written(uv_write_t *write, int status) {
         c->events->drained(c);
 }
 
-/* What the kernel does not take is libuv's to send when it can. */
+/* What the kernel does not take is libuv's to send when it can. Few connections ever come to that:
+ * so they don't carry a request with them. */
 static void write_later(struct connection *c) {
     uv_buf_t bufs[WRITE_BUFFERS];
+    c->write = malloc(sizeof *c->write);
+    if (!c->write) {
+        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return;
+    }
     unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
     struct chunk *last = c->out;
     for (unsigned i = 1; last->next && i < WRITE_BUFFERS; i++)
@@ -412,8 +421,8 @@ static void write_later(struct connection *c) {
     last->next = NULL;
     if (!c->out)
         c->out_last = NULL;
-    c->write.data = c;
-    int err = uv_write(&c->write, &c->uv.stream, bufs, count, on_written);
+    c->write->data = c;
+    int err = uv_write(c->write, &c->uv.stream, bufs, count, on_written);
     if (err) {
         connection_close(c, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_WRITE_ERROR, err);
         return;

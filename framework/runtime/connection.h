@@ -50,9 +50,9 @@ struct connection {
     void *owner;
     struct chunk *out, *out_last; /* written and not sent */
     struct chunk *in_flight;      /* given to uv_write */
-    uv_write_t write;
-    size_t pending;    /* bytes in both */
-    size_t read_limit; /* the most to read at once; 0: what the loop's buffer holds */
+    uv_write_t *write;            /* … by this request; NULL when nothing is */
+    size_t pending;               /* bytes in both */
+    size_t read_limit;            /* the most to read at once; 0: what the loop's buffer holds */
     size_t high_water;
     struct timer timer;
     uint64_t deadline;       /* of the owner, 0 for none */
