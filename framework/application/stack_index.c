@@ -35,8 +35,14 @@ static bool misses(const middleware_t *layer, const ctx_t *ctx) {
     return route_pattern(layer) && route_misses(layer, ctx);
 }
 
+/* Is it worth while? One route alone can look for itself. */
+static bool begins_row(const struct stack *stack, size_t position) {
+    return stack->index && position + 1 < stack->count &&
+           route_pattern(&stack->layers[position + 1]);
+}
+
 size_t stack_skip_misses(const struct stack *stack, const ctx_t *ctx, size_t position) {
-    if (!stack->index || position >= stack->count || !misses(&stack->layers[position], ctx))
+    if (!begins_row(stack, position) || !misses(&stack->layers[position], ctx))
         return position;
     struct route_walk walk;
     size_t first = stack->count;

@@ -2,20 +2,11 @@
 #include "context/context.h"
 #include "context/http_date.h"
 #include "context/mime.h"
+#include "protocols/decimal.h"
 
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-
-static struct header *find(const struct headers *headers, const char *name, size_t length) {
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (headers->list[i].name_length == length &&
-            strncasecmp(headers->list[i].name, name, length) == 0)
-            return &headers->list[i];
-    return NULL;
-}
 
 static void take_out(struct headers *headers, struct header *header) {
     size_t behind = (size_t)(headers->list + headers->count - (header + 1));
@@ -26,7 +17,7 @@ static void take_out(struct headers *headers, struct header *header) {
 int context_set_header(struct context *context, const char *name, const char *value) {
     struct headers *headers = &context->headers;
     size_t length = strlen(name), value_length = strlen(value);
-    struct header *header = find(headers, name, length);
+    struct header *header = headers_find(headers, name, length);
     if (!header)
         return headers_add(headers, context->home.arena, name, length, value, value_length)
                    ? context_no_memory(context)
@@ -40,9 +31,9 @@ int context_set_header(struct context *context, const char *name, const char *va
 }
 
 int context_set_length(struct context *context, uint64_t length) {
-    char digits[24];
-    int n = snprintf(digits, sizeof digits, "%" PRIu64, length);
-    const char *value = arena_copy(context->home.arena, digits, (size_t)n);
+    char digits[DECIMAL_MAX];
+    size_t n = write_decimal(digits, length);
+    const char *value = arena_copy(context->home.arena, digits, n);
     return value ? context_set_header(context, "Content-Length", value)
                  : context_no_memory(context);
 }
@@ -113,7 +104,8 @@ int ctx_remove(ctx_t *ctx, const char *name) {
     struct header *header;
     if (context->header_sent)
         return UV_EALREADY;
-    while ((header = find(&context->headers, name, strlen(name))))
+    size_t length = strlen(name);
+    while ((header = headers_find(&context->headers, name, length)))
         take_out(&context->headers, header);
     return 0;
 }

@@ -3,12 +3,12 @@
 #include <string.h>
 #include <strings.h>
 
-const char *headers_get(const struct headers *headers, const char *name) {
-    size_t length = strlen(name);
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (headers->list[i].name_length == length &&
-            strncasecmp(headers->list[i].name, name, length) == 0)
-            return headers->list[i].value;
+struct header *headers_find(const struct headers *headers, const char *name, size_t length) {
+    struct header *end = headers->list + headers->count;
+    for (struct header *header = headers->list; header < end; header++)
+        if (header->name_length == length && (header->name[0] | 0x20) == (name[0] | 0x20) &&
+            strncasecmp(header->name, name, length) == 0)
+            return header;
     return NULL;
 }
 
@@ -21,23 +21,14 @@ bool headers_at(const struct headers *headers, size_t index, const char **name,
     return true;
 }
 
-int headers_add(struct headers *headers, struct arena *arena, const char *name, size_t name_length,
-                const char *value, size_t value_length) {
-    if (headers->count == headers->capacity) {
-        uint32_t capacity = headers->capacity ? headers->capacity * 2 : 16;
-        struct header *list = arena_resize(arena, headers->list, headers->count * sizeof *list,
-                                           capacity * sizeof *list);
-        if (!list)
-            return UV_ENOMEM;
-        headers->list = list;
-        headers->capacity = capacity;
-    }
-    headers->list[headers->count++] = (struct header){
-        .name = name,
-        .value = value,
-        .name_length = (uint32_t)name_length,
-        .value_length = (uint32_t)value_length,
-    };
+int headers_grow(struct headers *headers, struct arena *arena) {
+    uint32_t capacity = headers->capacity ? headers->capacity * 2 : 16;
+    struct header *list =
+        arena_resize(arena, headers->list, headers->count * sizeof *list, capacity * sizeof *list);
+    if (!list)
+        return UV_ENOMEM;
+    headers->list = list;
+    headers->capacity = capacity;
     return 0;
 }
 

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/types.h>
 
 struct exchange;
@@ -90,15 +91,30 @@ struct exchange {
     void *ctx;                /* the layer above's own */
 };
 
-/* The value of the first header of that name in any case, or NULL. */
-const char *headers_get(const struct headers *headers, const char *name);
+/* The first header of that name, `length` characters in any case, or NULL. */
+struct header *headers_find(const struct headers *headers, const char *name, size_t length);
+
+/* Its value, or NULL. Inline, so that the length of a literal costs nothing. */
+static inline const char *headers_get(const struct headers *headers, const char *name) {
+    const struct header *header = headers_find(headers, name, strlen(name));
+    return header ? header->value : NULL;
+}
 
 /* One after the other: false past the last. */
 bool headers_at(const struct headers *headers, size_t index, const char **name, const char **value);
 
+/* Make room for more. 0 or UV_ENOMEM. */
+int headers_grow(struct headers *headers, struct arena *arena);
+
 /* Add one; the strings are not copied. 0 or UV_ENOMEM. */
-int headers_add(struct headers *headers, struct arena *arena, const char *name, size_t name_length,
-                const char *value, size_t value_length);
+static inline int headers_add(struct headers *headers, struct arena *arena, const char *name,
+                              size_t name_length, const char *value, size_t value_length) {
+    int err = headers->count == headers->capacity ? headers_grow(headers, arena) : 0;
+    if (!err)
+        headers->list[headers->count++] =
+            (struct header){name, value, (uint32_t)name_length, (uint32_t)value_length};
+    return err;
+}
 
 /* Is `token` one of the comma-separated tokens of `value`? In any case (RFC 9110 5.6.1). */
 bool header_has_token(const char *value, const char *token);

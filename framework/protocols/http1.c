@@ -139,8 +139,10 @@ static close_reason_t reason_of(int status) {
 }
 
 static bool expectation_is_known(struct request *r) {
+    if (!http1_parser_expects(r->parser))
+        return true;
     const char *expect = headers_get(&r->exchange->headers, "Expect");
-    if (!expect || http1_parser_is_1_0(r->parser))
+    if (http1_parser_is_1_0(r->parser))
         return true;
     r->wants_continue = strcasecmp(expect, "100-continue") == 0 && !r->complete;
     return r->wants_continue || strcasecmp(expect, "100-continue") == 0;

@@ -1,5 +1,6 @@
 #include "protocols/http1_head.h"
 
+#include "protocols/decimal.h"
 #include "protocols/status.h"
 
 #include <stdio.h>
@@ -15,17 +16,6 @@ static char *put(char *at, const char *data, size_t n) {
 }
 
 #define PUT_LITERAL(at, literal) put((at), (literal), sizeof(literal) - 1)
-
-static char *put_number(char *at, uint64_t number) {
-    char digits[20];
-    size_t n = 0;
-    do
-        digits[n++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (n > 0)
-        *at++ = digits[--n];
-    return at;
-}
 
 static char *put_headers(char *at, const struct headers *headers) {
     for (uint32_t i = 0; i < headers->count; i++) {
@@ -49,7 +39,7 @@ static char *put_connection(char *at, const struct http1_framing *framing) {
     if (!framing->keep_alive)
         return PUT_LITERAL(at, "Connection: close\r\n");
     at = PUT_LITERAL(at, "Connection: keep-alive\r\nKeep-Alive: timeout=");
-    at = put_number(at, framing->keep_alive_seconds);
+    at += write_decimal(at, framing->keep_alive_seconds);
     return PUT_LITERAL(at, "\r\n");
 }
 
@@ -62,7 +52,7 @@ int http1_write_head(struct connection *connection, const struct response_head *
     if (!start)
         return connection->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
     char *at = PUT_LITERAL(start, "HTTP/1.1 ");
-    at = put_number(at, (uint64_t)head->status);
+    at += write_decimal(at, (uint64_t)head->status);
     *at++ = ' ';
     at = put(at, head->message, message_length);
     at = PUT_LITERAL(at, "\r\n");

@@ -1,13 +1,16 @@
 #include "protocols/http1_parser.h"
 
+#include "protocols/lines.h"
+
 #include <llhttp.h>
 #include <string.h>
 #include <strings.h>
 
-/* A string that comes in pieces, when a read ends in the middle of it. */
+/* A string. As a rule it lies in the data that llhttp is working on; when a read ends in the middle
+ * of the head it is copied, and grows. */
 struct text {
     char *data;
-    size_t length, capacity;
+    size_t length, capacity; /* capacity 0: it is not ours */
 };
 
 /* How far the request line has come. */
@@ -27,6 +30,9 @@ struct http1_parser {
     size_t head_length;  /* of the head, before `data` */
     size_t extras;       /* bytes of a chunk's extensions, or of the trailers */
     struct request_line line;
+    unsigned hosts, codings; /* fields Host and Transfer-Encoding */
+    bool expects;            /* there is a field Expect */
+    bool in_place;           /* the head is one piece until now: nothing has been copied */
     bool head_done, message_done, failed;
     bool keep_alive;
     bool behind_chunk; /* the data of a chunk has just come: an empty line follows */
@@ -49,7 +55,7 @@ static bool is_blank(char c) {
 
 /* --- The head --------------------------------------------------------------------------------- */
 
-static int append(struct http1_parser *p, struct text *text, const char *at, size_t n) {
+static int grow(struct http1_parser *p, struct text *text, const char *at, size_t n) {
     size_t needed = text->length + n + 1;
     if (needed > text->capacity) {
         size_t capacity = text->length ? needed * 2 : needed; /* most strings come in one piece */
@@ -69,11 +75,20 @@ static bool head_too_large(const struct http1_parser *p, const char *at, size_t 
     return p->head_length + (size_t)(at + n - p->data) > p->limits.head_size;
 }
 
+/* Some of a string; `status` is for a head that is too large. While the head is one piece that is
+ * looked at in its end. */
+static int append(struct http1_parser *p, struct text *text, const char *at, size_t n, int status) {
+    if (!p->in_place)
+        return head_too_large(p, at, n) ? fail(p, status) : grow(p, text, at, n);
+    if (text->length == 0)
+        text->data = (char *)at;
+    text->length += n;
+    return 0;
+}
+
 static int on_url(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    if (head_too_large(p, at, n))
-        return fail(p, 414);
-    return append(p, &p->url, at, n);
+    return append(p, &p->url, at, n, 414);
 }
 
 static int on_url_complete(llhttp_t *llhttp) {
@@ -81,6 +96,119 @@ static int on_url_complete(llhttp_t *llhttp) {
     p->exchange->url = p->url.data;
     return 0;
 }
+
+/* --- One piece, or several ----------------------------------------------------------------------
+ */
+
+static const char *skip_blanks(const char *at) {
+    while (is_blank(*at))
+        at++;
+    return at;
+}
+
+static bool is_crlf(const char *at) {
+    return at[0] == '\r' && at[1] == '\n';
+}
+
+/* "METHOD url HTTP/1.1": where the line behind it begins, or NULL. */
+static const char *skip_request_line(const struct http1_parser *p) {
+    const char *at = p->data, *url = p->url.data, *end = url + p->url.length;
+    while (is_crlf(at)) /* empty lines before it are allowed */
+        at += 2;
+    for (const char *c = url; c < end; c++)
+        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
+            return NULL;
+    bool strict = at + strlen(p->exchange->method) + 1 == url && memcmp(end, " HTTP/", 6) == 0 &&
+                  is_crlf(end + 9);
+    return strict ? end + 11 : NULL;
+}
+
+/* "Name: value", with blanks before and behind the value: where the next one begins, or NULL. */
+static const char *skip_field(const struct header *header, const char *at) {
+    if (header->name != at || at[header->name_length] != ':')
+        return NULL;
+    at = skip_blanks(at + header->name_length + 1);
+    if (header->value_length > 0 && header->value != at)
+        return NULL;
+    at = skip_blanks(at + header->value_length);
+    return is_crlf(at) ? at + 2 : NULL;
+}
+
+/*
+ * Where the head ends, if nothing but the strings that llhttp has found stands in it, and what must
+ * stand between them; else NULL. What llhttp accepts beyond that (LF alone, CR alone, folding) is
+ * where request smuggling begins. llhttp has seen an empty line behind it all, so that there are
+ * bytes to look at.
+ */
+static const char *skip_head(const struct http1_parser *p) {
+    const struct headers *headers = &p->exchange->headers;
+    const char *at = skip_request_line(p);
+    for (uint32_t i = 0; at && i < headers->count; i++)
+        at = skip_field(&headers->list[i], at);
+    return at && is_crlf(at) ? at : NULL;
+}
+
+/* The head ends in the piece in which it has begun: it is copied as a whole, and what separates its
+ * strings becomes their NULs. */
+static int copy_head(struct http1_parser *p) {
+    struct headers *headers = &p->exchange->headers;
+    const char *end = skip_head(p);
+    if ((size_t)(p->url.data + p->url.length - p->data) > p->limits.head_size)
+        return fail(p, 414);
+    if (!end)
+        return fail(p, 400);
+    size_t n = (size_t)(end - p->data);
+    if (n + 2 > p->limits.head_size)
+        return fail(p, 431);
+    char *copy = arena_copy(&p->exchange->arena, p->data, n);
+    if (!copy)
+        return fail(p, 500);
+    ptrdiff_t shift = copy - p->data;
+    char *url = p->url.data + shift;
+    url[p->url.length] = '\0';
+    p->exchange->url = url;
+    for (uint32_t i = 0; i < headers->count; i++) {
+        struct header *header = &headers->list[i];
+        char *name = (char *)header->name + shift;
+        name[header->name_length] = '\0';
+        header->name = name;
+        if (header->value_length == 0)
+            continue;
+        char *value = (char *)header->value + shift;
+        value[header->value_length] = '\0';
+        header->value = value;
+    }
+    p->in_place = false;
+    return 0;
+}
+
+static bool own(struct http1_parser *p, struct text *text) {
+    struct text borrowed = *text;
+    *text = (struct text){0};
+    return borrowed.length == 0 || grow(p, text, borrowed.data, borrowed.length) == 0;
+}
+
+/* The rest of the head is yet to come, and the data goes: each string is copied for itself. */
+static void leave_place(struct http1_parser *p) {
+    struct headers *headers = &p->exchange->headers;
+    struct arena *arena = &p->exchange->arena;
+    bool has_url = p->exchange->url;
+    p->in_place = false;
+    bool done = own(p, &p->url) && own(p, &p->name) && own(p, &p->value);
+    if (has_url)
+        p->exchange->url = p->url.data;
+    for (uint32_t i = 0; done && i < headers->count; i++) {
+        struct header *header = &headers->list[i];
+        header->name = arena_copy(arena, header->name, header->name_length);
+        header->value = arena_copy(arena, header->value, header->value_length);
+        done = header->name && header->value;
+    }
+    if (!done)
+        fail(p, 500);
+}
+
+/* --- Fields ------------------------------------------------------------------------------------
+ */
 
 /* Trailers are read, and dropped. */
 static int on_extra(struct http1_parser *p, size_t n) {
@@ -92,14 +220,33 @@ static int on_header_field(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     if (p->head_done)
         return on_extra(p, n);
-    return head_too_large(p, at, n) ? fail(p, 431) : append(p, &p->name, at, n);
+    return append(p, &p->name, at, n, 431);
 }
 
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     if (p->head_done)
         return on_extra(p, n);
-    return head_too_large(p, at, n) ? fail(p, 431) : append(p, &p->value, at, n);
+    return append(p, &p->value, at, n, 431);
+}
+
+static bool is(const struct text *text, const char *name) {
+    return strncasecmp(text->data, name, text->length) == 0;
+}
+
+/* Those that make a difference here. */
+static void note_field(struct http1_parser *p, const struct text *name) {
+    switch (name->length) {
+    case 4:
+        p->hosts += is(name, "Host");
+        break;
+    case 6:
+        p->expects = p->expects || is(name, "Expect");
+        break;
+    case 17:
+        p->codings += is(name, "Transfer-Encoding");
+        break;
+    }
 }
 
 static int on_header_value_complete(llhttp_t *llhttp) {
@@ -113,37 +260,28 @@ static int on_header_value_complete(llhttp_t *llhttp) {
     if (name.length == 0 || memchr(name.data, ' ', name.length))
         return fail(p, 400);
     while (value.length > 0 && is_blank(value.data[value.length - 1]))
-        value.data[--value.length] = '\0';
+        value.length--;
+    if (!p->in_place && value.data)
+        value.data[value.length] = '\0';
     p->name = p->value = (struct text){0};
+    note_field(p, &name);
     return headers_add(&ex->headers, &ex->arena, name.data, name.length,
-                       value.data ? value.data : "", value.length)
+                       value.length ? value.data : "", value.length)
                ? fail(p, 500)
                : 0;
 }
 
-static unsigned count(const struct headers *headers, const char *name) {
-    size_t length = strlen(name);
-    unsigned seen = 0;
-    for (uint32_t i = 0; i < headers->count; i++)
-        if (headers->list[i].name_length == length &&
-            strncasecmp(headers->list[i].name, name, length) == 0)
-            seen++;
-    return seen;
-}
-
 /* Of some fields two make the message ambiguous: which one would the next server believe? */
 static int check_head(struct http1_parser *p) {
-    const struct headers *headers = &p->exchange->headers;
-    unsigned hosts = count(headers, "Host"), codings = count(headers, "Transfer-Encoding");
     if (p->llhttp.http_major != 1 || p->llhttp.http_minor > 1)
         return fail(p, 505);
     if (p->llhttp.method == HTTP_CONNECT)
         return fail(p, 0); /* as node does: this is no proxy */
-    if (hosts > 1 || (hosts == 0 && p->llhttp.http_minor == 1))
+    if (p->hosts > 1 || (p->hosts == 0 && p->llhttp.http_minor == 1))
         return fail(p, 400);
-    if (codings > 1 || (codings == 1 && !(p->llhttp.flags & F_CHUNKED)))
+    if (p->codings > 1 || (p->codings == 1 && !(p->llhttp.flags & F_CHUNKED)))
         return fail(p, 400);
-    if (codings == 1 && p->llhttp.http_minor == 0)
+    if (p->codings == 1 && p->llhttp.http_minor == 0)
         return fail(p, 400); /* RFC 9112 6.1: faulty framing */
     return 0;
 }
@@ -151,8 +289,10 @@ static int check_head(struct http1_parser *p) {
 static int on_headers_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     struct exchange *ex = p->exchange;
-    p->head_done = true;
     ex->method = llhttp_method_name((llhttp_method_t)llhttp->method);
+    if (p->in_place && copy_head(p))
+        return HPE_USER;
+    p->head_done = true;
     if (check_head(p))
         return HPE_USER;
     p->keep_alive = llhttp_should_keep_alive(llhttp);
@@ -168,28 +308,6 @@ static int on_headers_complete(llhttp_t *llhttp) {
 }
 
 /* --- Lines ------------------------------------------------------------------------------------ */
-
-/*
- * Every line ends in CRLF, none begins with a blank, and a CR stands nowhere else. What llhttp
- * accepts beyond that (LF alone, folding) is where request smuggling begins.
- */
-static bool lines_are_strict(struct http1_parser *p, const char *data, size_t n) {
-    const char *end = data + n, *at;
-    if (n == 0)
-        return true;
-    if ((p->last_byte == '\r' && data[0] != '\n') || (p->last_byte == '\n' && is_blank(data[0])))
-        return false;
-    for (at = data; (at = memchr(at, '\n', (size_t)(end - at))); at++) {
-        char before = at > data ? at[-1] : p->last_byte;
-        if (before != '\r' || (at + 1 < end && is_blank(at[1])))
-            return false;
-    }
-    for (at = data; (at = memchr(at, '\r', (size_t)(end - at))); at++)
-        if (at + 1 < end && at[1] != '\n')
-            return false;
-    p->last_byte = end[-1];
-    return true;
-}
 
 /* "METHOD url HTTP/1.1": one blank between them, nothing but ASCII (RFC 3986 2), no control
  * characters, no other protocol. */
@@ -225,7 +343,7 @@ static int check_framing(struct http1_parser *p, const char *end) {
     if (p->behind_chunk && *start != '\r')
         return fail(p, 400);
     p->behind_chunk = false;
-    return lines_are_strict(p, start, (size_t)(end - start)) ? 0 : fail(p, 400);
+    return lines_are_strict(&p->last_byte, start, (size_t)(end - start)) ? 0 : fail(p, 400);
 }
 
 /* --- The body --------------------------------------------------------------------------------- */
@@ -284,26 +402,24 @@ struct http1_parser *http1_parser_new(struct exchange *exchange,
     p->exchange = exchange;
     p->limits = *limits;
     p->last_byte = '\n';
+    p->in_place = true;
     return p;
 }
 
-static void check_progress(struct http1_parser *p, bool in_head, const char *data, size_t n) {
-    if (in_head) {
-        if (!lines_are_strict(p, data, n))
-            fail(p, 400);
-        p->head_length += n;
-        if (p->head_length > p->limits.head_size)
-            fail(p, p->exchange->url ? 431 : 414);
-    } else if (p->exchange->content_length < 0) {
-        check_framing(p, data + n);
-    }
+/* The rest of a head that came in pieces. */
+static void check_lines(struct http1_parser *p, const char *data, size_t n) {
+    if (!lines_are_strict(&p->last_byte, data, n))
+        fail(p, 400);
+    p->head_length += n;
+    if (p->head_length > p->limits.head_size)
+        fail(p, p->exchange->url ? 431 : 414);
 }
 
 enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, size_t n,
                                     size_t *used) {
-    bool in_head = !p->head_done;
+    bool in_head = !p->head_done, was_in_place = p->in_place;
     *used = n;
-    if (in_head && !request_line_is_strict(p, data, n))
+    if (in_head && !was_in_place && !request_line_is_strict(p, data, n))
         fail(p, 400);
     if (p->failed)
         return PARSE_ERROR;
@@ -316,7 +432,16 @@ enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, si
         fail(p, 400);
         return PARSE_ERROR;
     }
-    check_progress(p, in_head, data, *used);
+    if (p->in_place) {
+        if (!request_line_is_strict(p, data, n))
+            fail(p, 400);
+        check_lines(p, data, n);
+        leave_place(p);
+    } else if (in_head && !was_in_place) {
+        check_lines(p, data, *used);
+    } else if (!in_head && p->exchange->content_length < 0) {
+        check_framing(p, data + *used);
+    }
     if (p->failed)
         return PARSE_ERROR;
     if (p->message_done)
@@ -335,6 +460,10 @@ size_t http1_parser_sunk(const struct http1_parser *p) {
 
 int http1_parser_status(const struct http1_parser *p) {
     return p->status;
+}
+
+bool http1_parser_expects(const struct http1_parser *p) {
+    return p->expects;
 }
 
 bool http1_parser_keep_alive(const struct http1_parser *p) {

@@ -44,6 +44,9 @@ size_t http1_parser_sunk(const struct http1_parser *parser);
 /* The status for the error: 400, 408 …, 414, 431, 505; 0: answer nothing, close. */
 int http1_parser_status(const struct http1_parser *parser);
 
+/* After PARSE_HEAD or PARSE_DONE: is there a field Expect? */
+bool http1_parser_expects(const struct http1_parser *parser);
+
 /* After PARSE_HEAD or PARSE_DONE: may the connection be used again? Is it HTTP/1.0? */
 bool http1_parser_keep_alive(const struct http1_parser *parser);
 bool http1_parser_is_1_0(const struct http1_parser *parser);
