@@ -49,7 +49,7 @@ struct app {
     uv_signal_t sigterm, sigint;
     uv_timer_t drain;
     struct ws_client *clients;
-    struct closer *closers; /* of app_on_close, in their order */
+    struct closer *closers;     /* of app_on_close, in their order */
     struct listener *listeners; /* in the order of binding */
     int port;
     int handles; /* of ours, not closed yet */

@@ -11,12 +11,6 @@ const char *const all_methods[] = {
     "UNLINK", "UNLOCK",  "UNSUBSCRIBE", NULL,
 };
 
-bool method_serves(const char *method, const char *asked) {
-    if (!method || strcmp(method, asked) == 0)
-        return true;
-    return strcmp(method, "GET") == 0 && strcmp(asked, "HEAD") == 0;
-}
-
 void method_capitalize(char *method) {
     for (; *method; method++)
         if (*method >= 'a' && *method <= 'z')

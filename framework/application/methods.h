@@ -3,12 +3,17 @@
 #define ACACIA_METHODS_H
 
 #include <stdbool.h>
+#include <string.h>
 
 /* All that node knows, in its order, NULL at the end; HEAD comes first, as in an Allow header. */
 extern const char *const all_methods[];
 
 /* Does a route for `method` (NULL: any) serve a request by `asked`? GET serves HEAD, too. */
-bool method_serves(const char *method, const char *asked);
+static inline bool method_serves(const char *method, const char *asked) {
+    if (!method || (*method == *asked && strcmp(method, asked) == 0))
+        return true;
+    return *asked == 'H' && strcmp(method, "GET") == 0 && strcmp(asked, "HEAD") == 0;
+}
 
 /* Make it upper case, which is how they come. */
 void method_capitalize(char *method);

@@ -40,6 +40,10 @@ int route_set_params(struct context *context, const struct pattern *pattern,
     size_t own = pattern_params(pattern), count = own;
     if (!inherit)
         outer.count = 0;
+    if (own + outer.count == 0) {
+        context->params = (struct params){0};
+        return 0;
+    }
     struct param *list = arena_alloc(context->home.arena, (own + outer.count) * sizeof *list);
     if (!list)
         return context_no_memory(context);

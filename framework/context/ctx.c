@@ -12,10 +12,13 @@ int context_split_url(struct context *context) {
         const char *authority = strstr(url, "://");
         path = authority ? authority + 3 + strcspn(authority + 3, "/?#") : url;
     }
-    size_t length = strcspn(path, "?#");
+    size_t length = 0;
+    while (path[length] && path[length] != '?' && path[length] != '#')
+        length++;
     const char *query = path[length] == '?' ? path + length + 1 : "";
     size_t query_length = strcspn(query, "#");
-    context->ctx.path = length ? arena_copy(arena, path, length) : "/";
+    bool is_whole = path[length] == '\0'; /* no copy needs to be cut off */
+    context->ctx.path = !length ? "/" : is_whole ? path : arena_copy(arena, path, length);
     context->ctx.querystring = query_length ? arena_copy(arena, query, query_length) : "";
     context->query_parsed = false;
     if (context->ctx.path && context->ctx.querystring)

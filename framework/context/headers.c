@@ -31,11 +31,11 @@ int context_set_header(struct context *context, const char *name, const char *va
 }
 
 int context_set_length(struct context *context, uint64_t length) {
-    char digits[DECIMAL_MAX];
-    size_t n = write_decimal(digits, length);
-    const char *value = arena_copy(context->home.arena, digits, n);
-    return value ? context_set_header(context, "Content-Length", value)
-                 : context_no_memory(context);
+    char *value = arena_alloc(context->home.arena, DECIMAL_MAX + 1);
+    if (!value)
+        return context_no_memory(context);
+    value[write_decimal(value, length)] = '\0';
+    return context_set_header(context, "Content-Length", value);
 }
 
 bool is_token(const char *text) {

@@ -20,7 +20,8 @@ static int status_of(const struct context *context) {
 }
 
 static bool is_head(const struct context *context) {
-    return strcmp(context->ctx.method, "HEAD") == 0;
+    const char *method = context->ctx.method;
+    return *method == 'H' && strcmp(method, "HEAD") == 0;
 }
 
 /* --- The head --------------------------------------------------------------------------------- */
@@ -230,7 +231,7 @@ static void set_error_response(struct context *context, const ctx_error_t *error
 /* Every way to have run out of memory ends in this answer, which needs none. */
 static int send_no_memory(struct context *context) {
     static struct header no_body[] = {{"Content-Length", "0", 14, 1}};
-    context->headers = (struct headers){no_body, 1, 1};
+    context->headers = (struct headers){no_body, 1, 1, header_bit("Content-Length", 14)};
     context->message = NULL;
     context->ctx.status = 500;
     return context_send_head(context, BODY_NONE, 0);

@@ -3,7 +3,7 @@
 #include <string.h>
 #include <strings.h>
 
-struct header *headers_find(const struct headers *headers, const char *name, size_t length) {
+struct header *headers_search(const struct headers *headers, const char *name, size_t length) {
     struct header *end = headers->list + headers->count;
     for (struct header *header = headers->list; header < end; header++)
         if (header->name_length == length && (header->name[0] | 0x20) == (name[0] | 0x20) &&

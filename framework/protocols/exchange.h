@@ -31,7 +31,13 @@ struct header {
 struct headers {
     struct header *list;
     uint32_t count, capacity;
+    uint32_t seen; /* a bit for each kind of name that was ever added: see header_bit */
 };
+
+/* Most questions are for headers that aren't there: one bit of 32 tells, nearly always. */
+static inline uint32_t header_bit(const char *name, size_t length) {
+    return 1u << ((length * 7 + (name[0] | 0x20)) & 31);
+}
 
 /* How the body of a response is delimited. */
 enum body_kind {
@@ -92,7 +98,12 @@ struct exchange {
 };
 
 /* The first header of that name, `length` characters in any case, or NULL. */
-struct header *headers_find(const struct headers *headers, const char *name, size_t length);
+struct header *headers_search(const struct headers *headers, const char *name, size_t length);
+
+static inline struct header *headers_find(const struct headers *headers, const char *name,
+                                          size_t length) {
+    return headers->seen & header_bit(name, length) ? headers_search(headers, name, length) : NULL;
+}
 
 /* Its value, or NULL. Inline, so that the length of a literal costs nothing. */
 static inline const char *headers_get(const struct headers *headers, const char *name) {
@@ -110,10 +121,12 @@ int headers_grow(struct headers *headers, struct arena *arena);
 static inline int headers_add(struct headers *headers, struct arena *arena, const char *name,
                               size_t name_length, const char *value, size_t value_length) {
     int err = headers->count == headers->capacity ? headers_grow(headers, arena) : 0;
-    if (!err)
-        headers->list[headers->count++] =
-            (struct header){name, value, (uint32_t)name_length, (uint32_t)value_length};
-    return err;
+    if (err)
+        return err;
+    headers->list[headers->count++] =
+        (struct header){name, value, (uint32_t)name_length, (uint32_t)value_length};
+    headers->seen |= header_bit(name, name_length);
+    return 0;
 }
 
 /* Is `token` one of the comma-separated tokens of `value`? In any case (RFC 9110 5.6.1). */

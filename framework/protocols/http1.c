@@ -177,7 +177,8 @@ static struct exchange *copy_exchange(const struct exchange *from, size_t reserv
     }
     *copy = *from;
     copy->url = arena_copy(&arena, from->url, strlen(from->url));
-    copy->headers = (struct headers){list, from->headers.count, from->headers.count};
+    copy->headers.list = list;
+    copy->headers.capacity = from->headers.count;
     for (size_t i = 0; i < count; i++) { /* there is room for all of it */
         list[i] = from->headers.list[i];
         list[i].name = arena_copy(&arena, list[i].name, list[i].name_length);

@@ -77,6 +77,10 @@ struct coroutine {
 #endif
 };
 
+/* Each handler asks for it several times: by the quickest way that a shared library has. */
+#ifdef __GNUC__
+__attribute__((tls_model("initial-exec")))
+#endif
 static _Thread_local struct coroutine *current;
 
 static _Noreturn void misuse(const char *sentence) {
