@@ -77,7 +77,8 @@ may_await int await_fs_close(int file);
 
 /*
  * Read up to `size` bytes at `position`; -1 is the current one, which then moves on. Returns how
- * many bytes were read, 0 at the end of the file.
+ * many bytes were read, 0 at the end of the file. What Linux has in memory, up to 64 KiB at a known
+ * position, comes at once, mostly without suspending.
  */
 may_await ssize_t await_fs_read(int file, void *buffer, size_t size, int64_t position);
 

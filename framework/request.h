@@ -38,6 +38,11 @@ int ctx_set_querystring(ctx_t *ctx, const char *querystring);
  * {"q", "a b", "page", "2", NULL} is "q=a+b&page=2". */
 int ctx_set_query(ctx_t *ctx, const char *const *pairs);
 
+/* What percent-encoded text stands for, such as ctx->path: in memory of the ctx. NULL if it is
+ * malformed, not UTF-8, or has a NUL in it. A '/' may come out of "%2F", and so may "../": never
+ * take the result for the name of a file without looking. */
+const char *ctx_decode(ctx_t *ctx, const char *text);
+
 /* The first value of `name` in the query, decoded ('+' is a space); NULL if it is missing. */
 const char *ctx_query(ctx_t *ctx, const char *name);
 
@@ -103,6 +108,10 @@ const char *ctx_accepts_one_of(ctx_t *ctx, const char *const *types);
 const char *ctx_accepts_encoding_of(ctx_t *ctx, const char *const *encodings);
 const char *ctx_accepts_charset_of(ctx_t *ctx, const char *const *charsets);
 const char *ctx_accepts_language_of(ctx_t *ctx, const char *const *languages);
+
+/* As ctx_accepts_encoding_of, but of those that the client likes equally well the first of ours,
+ * where that takes the order of the client: of {"br", "gzip", NULL} it is "br" for "gzip, br". */
+const char *ctx_prefers_encoding_of(ctx_t *ctx, const char *const *encodings);
 
 /* Everything that the client takes, best first: NULL past the last. */
 const char *ctx_accepts_at(ctx_t *ctx, size_t index);

@@ -13,6 +13,8 @@
 #include "ctx.h"
 #include "request.h"
 
+#include <uv.h>
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -91,6 +93,9 @@ typedef enum {
     CTX_BODY_STREAM, /* ctx_stream, or ctx_file */
 } body_kind_t;
 body_kind_t ctx_body_kind(const ctx_t *ctx);
+
+/* Is it what ctx_file has set? Then `*stat` is that file's, as it was opened. */
+bool ctx_body_file(const ctx_t *ctx, uv_stat_t *stat);
 
 /* The bytes of a body in memory; {"", 0} for others. They live as long as the ctx. */
 bytes_t ctx_body_bytes(const ctx_t *ctx);

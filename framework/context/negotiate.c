@@ -353,6 +353,8 @@ static struct fit fit_of(const struct field *field, struct span value, const str
     return fit;
 }
 
+typedef bool better_fn(const struct fit *a, const struct fit *b);
+
 static bool fits_better(const struct fit *a, const struct fit *b) {
     if (a->quality != b->quality)
         return a->quality > b->quality;
@@ -361,8 +363,12 @@ static bool fits_better(const struct fit *a, const struct fit *b) {
     return a->order < b->order;
 }
 
-static const char *choose(const struct field *field, const char *header,
-                          const char *const *offers) {
+static bool is_liked_better(const struct fit *a, const struct fit *b) {
+    return a->quality > b->quality;
+}
+
+static const char *choose_by(const struct field *field, const char *header,
+                             const char *const *offers, better_fn *is_better) {
     struct span value = value_of(field, header);
     struct fit best_fit = {0};
     const char *best = NULL;
@@ -371,12 +377,17 @@ static const char *choose(const struct field *field, const char *header,
         if (!field->read_offer(&offer, *offers))
             continue;
         struct fit fit = fit_of(field, value, &offer);
-        if (fit.quality > 0 && (!best || fits_better(&fit, &best_fit))) {
+        if (fit.quality > 0 && (!best || is_better(&fit, &best_fit))) {
             best = *offers;
             best_fit = fit;
         }
     }
     return best;
+}
+
+static const char *choose(const struct field *field, const char *header,
+                          const char *const *offers) {
+    return choose_by(field, header, offers, fits_better);
 }
 
 const char *negotiate_type(const char *header, const char *const *offers) {
@@ -385,6 +396,10 @@ const char *negotiate_type(const char *header, const char *const *offers) {
 
 const char *negotiate_encoding(const char *header, const char *const *offers) {
     return choose(&encodings, header, offers);
+}
+
+const char *negotiate_preferred_encoding(const char *header, const char *const *offers) {
+    return choose_by(&encodings, header, offers, is_liked_better);
 }
 
 const char *negotiate_charset(const char *header, const char *const *offers) {

@@ -31,6 +31,9 @@ const char *negotiate_encoding(const char *header, const char *const *offers);
 const char *negotiate_charset(const char *header, const char *const *offers);
 const char *negotiate_language(const char *header, const char *const *offers);
 
+/* The same, but of the offers that the client likes equally well, the first one of ours. */
+const char *negotiate_preferred_encoding(const char *header, const char *const *offers);
+
 /*
  * Everything that the client takes, best first, NULL at the end: names as the client wrote them,
  * without parameters. Without the field that is one name: the wildcard, or "identity" of encodings.

@@ -15,6 +15,10 @@ const char *ctx_accepts_encoding_of(ctx_t *ctx, const char *const *encodings) {
     return negotiate_encoding(context_get(context_of(ctx), "Accept-Encoding"), encodings);
 }
 
+const char *ctx_prefers_encoding_of(ctx_t *ctx, const char *const *encodings) {
+    return negotiate_preferred_encoding(context_get(context_of(ctx), "Accept-Encoding"), encodings);
+}
+
 const char *ctx_accepts_charset_of(ctx_t *ctx, const char *const *charsets) {
     return negotiate_charset(context_get(context_of(ctx), "Accept-Charset"), charsets);
 }

@@ -1,5 +1,6 @@
 /* What the client asked for: its URL, its headers, its query. */
 #include "context/context.h"
+#include "context/percent.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -115,6 +116,15 @@ const char *context_list_at(struct context *context, enum request_list which, li
 }
 
 /* --- The query and the route's parameters ----------------------------------------------------- */
+
+const char *ctx_decode(ctx_t *ctx, const char *text) {
+    struct context *context = context_of(ctx);
+    size_t length = strlen(text);
+    char *decoded = arena_alloc(context->scope->arena, length + 1);
+    if (!decoded)
+        return context_no_memory(context), NULL;
+    return percent_decode_string(decoded, text, length) ? decoded : NULL;
+}
 
 const struct query *context_query(struct context *context) {
     if (!context->query_parsed) {

@@ -169,18 +169,20 @@ static void settle_body(struct context *context) {
     }
 }
 
-static ssize_t read_piece(struct context *context, void *buffer) {
-    return context->stream.read(&context->ctx, context->stream.state, buffer, PIECE);
+static ssize_t read_piece(struct context *context, void *buffer, size_t size) {
+    return context->stream.read(&context->ctx, context->stream.state, buffer, size);
 }
 
 /* The first piece is there before the head is sent: until then an error can still be answered. */
 static int send_stream(struct context *context) {
     struct exchange *exchange = context->exchange;
-    uint64_t length = 0;
-    char *buffer = malloc(PIECE);
+    uint64_t length;
+    bool is_short = announced_length(context, &length) && length > 0 && length < PIECE;
+    size_t size = is_short ? (size_t)length : PIECE;
+    char *buffer = malloc(size);
     if (!buffer)
         return context_no_memory(context);
-    ssize_t n = read_piece(context, buffer);
+    ssize_t n = read_piece(context, buffer, size);
     int err = n < 0 ? (int)n : context->no_memory ? UV_ENOMEM : 0;
     if (!err && !context->header_sent) {
         bool announced = announced_length(context, &length);
@@ -190,7 +192,7 @@ static int send_stream(struct context *context) {
         err = exchange->ops->write(exchange, buffer, (size_t)n);
         if (err > 0)
             err = 0; /* the client is slow: known already */
-        n = err ? 0 : read_piece(context, buffer);
+        n = err ? 0 : read_piece(context, buffer, size);
     }
     free(buffer);
     return err ? err : n < 0 ? (int)n : 0;

@@ -18,9 +18,8 @@
 #include <uv.h>
 
 #ifndef LOOP_READ_BUFFER
-#define LOOP_READ_BUFFER                                                                           \
-    (512 * 1024) /* a MiB then takes few reads; a build for tests makes it 1                       \
-                  */
+/* A MiB then takes few reads; a build for tests makes it 1. */
+#define LOOP_READ_BUFFER (512 * 1024)
 #endif
 
 /* Something to run later in this turn. Lies in the struct that it is about; queued at most once. */
@@ -60,6 +59,7 @@ struct loop {
     struct chunk *chunks;           /* pooled */
     size_t chunk_count;
     char *read_buffer;
+    size_t read_in_a_row;               /* bytes of files, without a thread: see fs.c */
     void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
     void (*closed)(struct loop *loop);  /* NULL, or called when all handles are closed */
     bool torn_down;                     /* every wait is cancelled from now on */

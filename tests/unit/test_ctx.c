@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -85,6 +87,21 @@ static int rewrites(ctx_t *ctx) {
 
 static void test_rewriting(void **state) {
     see(rewrites, "/a?x=1", NULL);
+}
+
+static int decodes(ctx_t *ctx) {
+    assert_string_equal(ctx_decode(ctx, ctx->path), "/a b+c/é/../");
+    assert_string_equal(ctx_decode(ctx, ""), "");
+    assert_null(ctx_decode(ctx, "%"));
+    assert_null(ctx_decode(ctx, "%zz"));
+    assert_null(ctx_decode(ctx, "a%00b"));
+    assert_null(ctx_decode(ctx, "%FF"));
+    assert_null(ctx_decode(ctx, "%C0%AF"));
+    return ctx_text(ctx, "good");
+}
+
+static void test_decoding(void **state) {
+    see(decodes, "/a%20b+c/%C3%a9/%2e%2E%2f", NULL);
 }
 
 /* --- Headers ---------------------------------------------------------------------------------- */
@@ -492,6 +509,43 @@ static void test_streams(void **state) {
     assert_true(r->failed);
     assert_int_equal(closes, 1);
     app_response_free(r);
+}
+
+/* A body that is a file, and one that is no longer. */
+static int sends_file(ctx_t *ctx) {
+    const char *name = ctx_get(ctx, "X-File");
+    uv_stat_t stat = {0};
+    assert_false(ctx_body_file(ctx, &stat));
+    int err = ctx_file(ctx, name);
+    if (err)
+        return err;
+    assert_true(ctx_body_file(ctx, &stat));
+    assert_int_equal(stat.st_size, 5);
+    assert_int_equal(stat.st_mtim.tv_sec, 1000000000);
+    assert_int_equal(ctx_body_kind(ctx), CTX_BODY_STREAM);
+    if (ctx_query(ctx, "replaced")) {
+        ctx_text(ctx, "another");
+        assert_false(ctx_body_file(ctx, &stat));
+    }
+    return 0;
+}
+
+static void test_files(void **state) {
+    char name[] = "/tmp/acacia-file-XXXXXX";
+    int file = mkstemp(name);
+    assert_int_equal(write(file, "hello", 5), 5);
+    assert_int_equal(futimens(file, (struct timespec[]){{1000000000, 0}, {1000000000, 0}}), 0);
+    close(file);
+    app_response_t *r = get(sends_file, HEADERS("X-File", name));
+    assert_string_equal(r->body.data, "hello");
+    has_header(r, "Content-Length", "5");
+    has_header(r, "Last-Modified", "Sun, 09 Sep 2001 01:46:40 GMT");
+    app_response_free(r);
+    r = ask_with(NULL, sends_file,
+                 &(app_request_t){.url = "/?replaced", .headers = HEADERS("X-File", name)});
+    assert_string_equal(r->body.data, "another");
+    app_response_free(r);
+    unlink(name);
 }
 
 /* A middleware that makes the body loud, whatever it is. */
@@ -948,6 +1002,7 @@ static void test_server_sent_events(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rewriting),
+        cmocka_unit_test(test_decoding),
         cmocka_unit_test(test_headers_of_the_request),
         cmocka_unit_test(test_nobody_is_believed),
         cmocka_unit_test(test_every_proxy_is_believed),
@@ -963,6 +1018,7 @@ int main(void) {
         cmocka_unit_test(test_status_that_is_none),
         cmocka_unit_test(test_messages),
         cmocka_unit_test(test_streams),
+        cmocka_unit_test(test_files),
         cmocka_unit_test(test_bodies_that_are_wrapped),
         cmocka_unit_test(test_flushing),
         cmocka_unit_test(test_detached),

@@ -68,6 +68,39 @@ static void write_and_read(void *arg) {
     mark('.');
 }
 
+/* What is in memory, and what is not, in pieces of all sizes: it makes no difference. */
+static void read_all_sizes(void *arg) {
+    static unsigned char content[3 * 65536 + 12345], read[sizeof content];
+    static const size_t sizes[] = {1, 1000, 4096, 65535, 65536, 65537, 200000, sizeof content};
+    for (size_t i = 0; i < sizeof content; i++)
+        content[i] = (unsigned char)(i * i % 251);
+    put_file(at("pieces"), content, sizeof content);
+    int file = await_fs_open(at("pieces"), UV_FS_O_RDONLY, 0);
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        size_t n = 0, rounds = 0;
+        while (n < sizeof content && rounds++ < 1000) {
+            size_t left = sizeof content - n, size = sizes[i] < left ? sizes[i] : left;
+            /* It asks for more than there is, and gets what there is. */
+            ssize_t got = await_fs_read(file, read + n, sizes[i] == left ? left : size, (int64_t)n);
+            assert_int_equal(got, size);
+            n += size;
+        }
+        assert_memory_equal(content, read, n);
+    }
+    assert_int_equal(await_fs_read(file, read, 65536, sizeof content - 10), 10);
+    assert_memory_equal(content + sizeof content - 10, read, 10);
+    assert_int_equal(await_fs_read(file, read, 65536, sizeof content), 0);
+    assert_int_equal(await_fs_read(file, read, 65536, sizeof content + 1), 0);
+    assert_int_equal(await_fs_close(file), 0);
+    assert_int_equal(await_fs_read(file, read, 1, 0), UV_EBADF);
+    int pipes[2];
+    assert_int_equal(pipe(pipes), 0);
+    assert_int_equal(await_fs_read(pipes[0], read, 1, 0), UV_ESPIPE);
+    close(pipes[0]);
+    close(pipes[1]);
+    mark('.');
+}
+
 static void look_at_files(void *arg) {
     uv_stat_t stat = {0};
     char *real;
@@ -157,10 +190,35 @@ static void no_paths(void *arg) {
 
 static void test_pieces(void **state) {
     run_alone(write_and_read);
+    run_alone(read_all_sizes);
     run_alone(look_at_files);
     run_alone(change_directories);
     run_alone(make_temporary_ones);
     run_alone(no_paths);
+}
+
+/* Who reads what is in memory leaves others their turn all the same. */
+static void read_on_and_on(void *arg) {
+    static char buffer[65536];
+    int file = *(int *)arg;
+    for (int i = 0; i < 40; i++)
+        assert_int_equal(await_fs_read(file, buffer, sizeof buffer, 0), sizeof buffer);
+    mark('r');
+}
+
+static void be_another(void *arg) {
+    mark('a');
+}
+
+static void test_others_have_their_turn(void **state) {
+    static const char content[65536];
+    put_file(at("turns"), content, sizeof content);
+    int file = open(at("turns"), O_RDONLY);
+    run(read_on_and_on, &file);
+    run(be_another, NULL);
+    run_until_all_ended();
+    assert_string_equal(trail, "ar");
+    close(file);
 }
 
 /* --- Lists ------------------------------------------------------------------------------------ */
@@ -435,6 +493,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         test(test_outside_of_a_coroutine),
         test(test_pieces),
+        test(test_others_have_their_turn),
         test(test_lists),
         test(test_cancelled_before),
         test(test_cancelled_in_the_queue),

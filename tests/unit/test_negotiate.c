@@ -52,6 +52,8 @@ static void check_choice(const char *(*negotiate)(const char *, const char *cons
     check_choice(negotiate_type, header, expected, OFFERS(__VA_ARGS__))
 #define ENCODING(header, expected, ...)                                                            \
     check_choice(negotiate_encoding, header, expected, OFFERS(__VA_ARGS__))
+#define PREFERRED(header, expected, ...)                                                           \
+    check_choice(negotiate_preferred_encoding, header, expected, OFFERS(__VA_ARGS__))
 #define CHARSET(header, expected, ...)                                                             \
     check_choice(negotiate_charset, header, expected, OFFERS(__VA_ARGS__))
 #define LANGUAGE(header, expected, ...)                                                            \
@@ -291,6 +293,25 @@ static void no_memory(void **state) {
     assert_int_equal(block_count, 3);
 }
 
+/* Every answer is that of npm's negotiator 1.0.0 with its option `preferred`. */
+static void encodings_preferred(void **state) {
+    (void)state;
+    PREFERRED("gzip, deflate, br", "br", "br", "gzip", "identity");
+    PREFERRED("gzip, deflate, br", "gzip", "gzip", "br", "identity");
+    PREFERRED("gzip, br;q=0.9", "gzip", "br", "gzip", "identity");
+    PREFERRED("gzip;q=0.5", "gzip", "br", "gzip", "identity");
+    PREFERRED("gzip;q=0.5", "identity", "identity", "gzip");
+    PREFERRED("*", "br", "br", "gzip", "identity");
+    PREFERRED("*;q=0.5, gzip;q=0.4", "br", "br", "gzip", "identity");
+    PREFERRED("*, br;q=0", "gzip", "br", "gzip", "identity");
+    PREFERRED("identity, gzip", "gzip", "gzip", "identity");
+    PREFERRED("identity;q=0", NULL, "gzip", "identity");
+    PREFERRED("*;q=0", NULL, "gzip", "identity");
+    PREFERRED("identity;q=0, *;q=0.1", "gzip", "gzip", "identity");
+    PREFERRED(NULL, "identity", "gzip", "identity");
+    PREFERRED("", "identity", "gzip", "identity");
+}
+
 static void many_items_take_no_long(void **state) {
     (void)state;
     const char *const *list = NULL;
@@ -321,6 +342,7 @@ int main(void) {
         cmocka_unit_test_teardown(types_listed, release),
         cmocka_unit_test(identity_is_implied),
         cmocka_unit_test(encodings_chosen),
+        cmocka_unit_test(encodings_preferred),
         cmocka_unit_test_teardown(encodings_listed, release),
         cmocka_unit_test_teardown(charsets_chosen, release),
         cmocka_unit_test(languages_match_by_prefix),
