@@ -90,6 +90,9 @@ const char *ctx_subdomain_at(ctx_t *ctx, size_t index);
  * Repeated ones are joined as node does: ", ", or "; " for Cookie, or the first wins. */
 const char *ctx_get(ctx_t *ctx, const char *name);
 
+/* The date that a header of the request says, in seconds since 1970; -1 if it says none. */
+int64_t ctx_get_date(ctx_t *ctx, const char *name);
+
 /* The headers of the request as they came, one after the other: false past the last. */
 bool ctx_header_at(const ctx_t *ctx, size_t index, const char **name, const char **value);
 

@@ -1,5 +1,6 @@
 /* What the client asked for: its URL, its headers, its query. */
 #include "context/context.h"
+#include "context/http_date.h"
 #include "context/percent.h"
 
 #include <stdio.h>
@@ -90,6 +91,11 @@ const char *context_get(struct context *context, const char *name) {
 const char *ctx_get(ctx_t *ctx, const char *name) {
     const char *value = context_get(context_of(ctx), name);
     return value ? value : "";
+}
+
+int64_t ctx_get_date(ctx_t *ctx, const char *name) {
+    int64_t seconds;
+    return http_date_parse(ctx_get(ctx, name), &seconds) ? seconds : -1;
 }
 
 bool ctx_header_at(const ctx_t *ctx, size_t index, const char **name, const char **value) {

@@ -1,0 +1,90 @@
+/* What the path of a request means, as koa-send and its resolve-path read it. */
+#include "serve_parts.h"
+
+#include <string.h>
+
+static const char malicious[] = "Malicious Path";
+
+/* On any system: a name that lies below the root has no root of its own. */
+static bool is_absolute(const char *path) {
+    bool has_drive = ((*path >= 'A' && *path <= 'Z') || (*path >= 'a' && *path <= 'z')) &&
+                     path[1] == ':' && (path[2] == '/' || path[2] == '\\');
+    return *path == '/' || *path == '\\' || has_drive;
+}
+
+static bool is_segment(const char *at, size_t length, const char *segment) {
+    return length == strlen(segment) && memcmp(at, segment, length) == 0;
+}
+
+/* Take out ".", ".." with what it takes back, and empty segments; a '/' at the end stays. False if
+ * it leads out. */
+static bool normalize(char *path) {
+    char *to = path;
+    size_t length;
+    bool slash = false;
+    for (const char *at = path; *at; at += length + slash) {
+        length = strcspn(at, "/");
+        slash = at[length] == '/';
+        if (is_segment(at, length, "..")) {
+            if (to == path)
+                return false;
+            while (to > path && *--to != '/')
+                ;
+        } else if (length > 0 && !is_segment(at, length, ".")) {
+            if (to > path)
+                *to++ = '/'; /* the one before `at`, or one before that */
+            memmove(to, at, length);
+            to += length;
+        }
+    }
+    if (slash && to > path)
+        *to++ = '/';
+    *to = '\0';
+    return true;
+}
+
+/* Would it lead upwards where '\' separates names as well? */
+static bool climbs(const char *path) {
+    size_t length;
+    for (;; path += length + 1) {
+        length = strcspn(path, "/\\");
+        if (is_segment(path, length, ".."))
+            return true;
+        if (!path[length])
+            return false;
+    }
+}
+
+static bool is_hidden(const char *path) {
+    while (path && *path != '.') {
+        path = strchr(path, '/');
+        path += path != NULL;
+    }
+    return path != NULL;
+}
+
+/* Decoded, with the index's name, if it is a directory's. NULL if that can't be. */
+static char *decode(ctx_t *ctx, const serve_options_t *options) {
+    const char *path = ctx->path + (*ctx->path == '/');
+    size_t length = strlen(ctx->path);
+    bool is_directory = length > 0 && ctx->path[length - 1] == '/';
+    const char *decoded = ctx_decode(ctx, path);
+    if (!decoded)
+        return NULL;
+    return ctx_printf(ctx, "%s%s", decoded,
+                      is_directory && !options->no_index ? options->index : "");
+}
+
+int serve_path(ctx_t *ctx, const serve_options_t *options, const char **name) {
+    *name = NULL;
+    char *path = decode(ctx, options);
+    if (!path)
+        return ctx_throw(ctx, 400, "%s", strstr(ctx->path, "%00") ? malicious : "failed to decode");
+    if (is_absolute(path))
+        return ctx_throw(ctx, 400, "%s", malicious);
+    if (!normalize(path) || climbs(path))
+        return ctx_throw(ctx, 403, NULL);
+    if (options->hidden || !is_hidden(path))
+        *name = path;
+    return 0;
+}
