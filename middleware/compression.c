@@ -1,0 +1,335 @@
+#include "compression_parts.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#define THRESHOLD 1024
+#define THREAD_SIZE (16 * 1024)
+#define PIECE (32 * 1024) /* of a stream, before and after */
+
+struct compression {
+    compression_options_t options;
+    enum compression_coding codings[COMPRESSION_CODINGS]; /* the best first */
+    const char *offers[COMPRESSION_CODINGS + 2];          /* their names, and identity */
+    size_t count;
+    int by_default, by_wildcard;     /* places in `codings`; -1: none */
+    int levels[COMPRESSION_CODINGS]; /* by coding */
+};
+
+static const char identity[] = "identity";
+static const char choice_name[] = "compression.choice"; /* of the value of a ctx */
+
+/* --- Encoding, here or by a thread ------------------------------------------------------------ */
+
+struct work {
+    struct compression_encoder *encoder;
+    struct compression_flow flow;
+    bool is_last;
+    int result;
+};
+
+static void run_work(void *arg) {
+    struct work *work = arg;
+    work->result = compression_encode(work->encoder, work->is_last, &work->flow);
+}
+
+static int do_work(struct work *work, size_t thread_size) {
+    int err = 0;
+    if (work->flow.in_left <= thread_size)
+        run_work(work);
+    else
+        err = await_work(run_work, work);
+    return err ? err : work->result;
+}
+
+/* --- A body in memory ------------------------------------------------------------------------- */
+
+static int encode_bytes(ctx_t *ctx, struct compression_encoder *encoder, size_t thread_size) {
+    bytes_t body = ctx_body_bytes(ctx);
+    size_t bound = compression_bound(encoder, body.length);
+    uint8_t *room = malloc(bound);
+    struct compression_flow flow = {(const uint8_t *)body.data, body.length, room, bound};
+    struct work work = {encoder, flow, true, 0};
+    int result = room ? do_work(&work, thread_size) : UV_ENOMEM;
+    if (result >= 0)
+        result = result ? ctx_bytes(ctx, room, bound - work.flow.out_left) : UV_ENOBUFS;
+    free(room);
+    return result;
+}
+
+static int compress_bytes(ctx_t *ctx, const struct compression *compression,
+                          enum compression_coding coding) {
+    size_t length = ctx_body_bytes(ctx).length;
+    struct compression_encoder *encoder =
+        compression_encoder_new(coding, compression->levels[coding], length);
+    int err = encoder ? encode_bytes(ctx, encoder, compression->options.thread_size) : UV_ENOMEM;
+    compression_encoder_free(encoder);
+    return err;
+}
+
+/* --- A stream --------------------------------------------------------------------------------- */
+
+struct stream {
+    body_stream_t inner;
+    struct compression_encoder *encoder;
+    size_t thread_size;
+    struct work work;
+    const uint8_t *ready; /* encoded, and not yet taken */
+    bool is_busy;         /* not all of what was read is encoded */
+    bool is_over;
+    uint8_t in[PIECE], out[PIECE];
+};
+
+/* Ask for more. */
+static int refill(ctx_t *ctx, struct stream *stream) {
+    ssize_t n = stream->inner.read(ctx, stream->inner.state, stream->in, PIECE);
+    if (n < 0)
+        return (int)n;
+    stream->work.flow.in = stream->in;
+    stream->work.flow.in_left = (size_t)n;
+    stream->work.is_last = n == 0;
+    stream->is_busy = true;
+    return 0;
+}
+
+static int encode_more(struct stream *stream) {
+    stream->work.flow.out = stream->out;
+    stream->work.flow.out_left = PIECE;
+    stream->ready = stream->out;
+    int result = do_work(&stream->work, stream->thread_size);
+    if (result < 0)
+        return result;
+    stream->is_busy = result == 0;
+    stream->is_over = result == 1 && stream->work.is_last;
+    return 0;
+}
+
+/* All that was read goes out before more is asked for: it may be long in coming. */
+static ssize_t read_encoded(ctx_t *ctx, void *state, void *buffer, size_t size) {
+    struct stream *stream = state;
+    while (stream->ready == stream->work.flow.out && !stream->is_over) {
+        int err = stream->is_busy ? 0 : refill(ctx, stream);
+        if (!err)
+            err = encode_more(stream);
+        if (err)
+            return err;
+    }
+    size_t n = (size_t)(stream->work.flow.out - stream->ready);
+    if (n > size)
+        n = size;
+    memcpy(buffer, stream->ready, n);
+    stream->ready += n;
+    return (ssize_t)n;
+}
+
+static void close_stream(void *state) {
+    struct stream *stream = state;
+    if (stream->inner.close)
+        stream->inner.close(stream->inner.state);
+    compression_encoder_free(stream->encoder);
+    free(stream);
+}
+
+static int compress_stream(ctx_t *ctx, const struct compression *compression,
+                           enum compression_coding coding) {
+    struct stream *stream = malloc(sizeof *stream);
+    struct compression_encoder *encoder =
+        compression_encoder_new(coding, compression->levels[coding], 0);
+    if (!stream || !encoder) {
+        compression_encoder_free(encoder);
+        free(stream);
+        return UV_ENOMEM;
+    }
+    stream->encoder = stream->work.encoder = encoder;
+    stream->thread_size = compression->options.thread_size;
+    stream->ready = stream->work.flow.out = stream->out;
+    stream->is_busy = stream->is_over = false;
+    stream->inner = ctx_take_body(ctx);
+    int err = ctx_stream(ctx, (body_stream_t){read_encoded, close_stream, stream});
+    return err ? err : ctx_remove(ctx, "Content-Length");
+}
+
+/* --- Which bodies ----------------------------------------------------------------------------- */
+
+/* Is it one of the directives in any line of Cache-Control? */
+static bool is_no_transform(const ctx_t *ctx) {
+    static const char directive[] = "no-transform";
+    const char *name, *value;
+    for (size_t i = 0; ctx_response_header_at(ctx, i, &name, &value); i++) {
+        if (strcasecmp(name, "Cache-Control") != 0)
+            continue;
+        for (value += strspn(value, ", \t"); *value; value += strspn(value, ", \t")) {
+            size_t length = strcspn(value, ", \t");
+            if (length == strlen(directive) && strncasecmp(value, directive, length) == 0)
+                return true;
+            value += length;
+        }
+    }
+    return false;
+}
+
+static bool has_body(const ctx_t *ctx) {
+    body_kind_t kind = ctx_body_kind(ctx);
+    int status = ctx->status;
+    return (kind == CTX_BODY_STREAM ||
+            (kind == CTX_BODY_BYTES && ctx_body_bytes(ctx).length > 0)) &&
+           strcmp(ctx->method, "HEAD") != 0 && status != 204 && status != 205 && status != 304;
+}
+
+static bool is_part(ctx_t *ctx) {
+    return ctx->status == 206 || ctx_has(ctx, "Content-Range") ||
+           strcasecmp(ctx_response_type(ctx), "multipart/byteranges") == 0;
+}
+
+static bool has_right_type(ctx_t *ctx, const compression_options_t *options) {
+    const compression_choice_t *choice = ctx_value(ctx, choice_name);
+    const char *type = ctx_response_type(ctx);
+    if (choice && *choice != COMPRESSION_BY_TYPE)
+        return *choice == COMPRESSION_ANY_TYPE;
+    return options->filter ? options->filter(ctx, type) : compression_gains(type);
+}
+
+static bool is_to_be_compressed(ctx_t *ctx, const compression_options_t *options) {
+    int64_t length = ctx_response_length(ctx);
+    return !ctx_header_sent(ctx) && ctx_writable(ctx) && has_body(ctx) && !is_part(ctx) &&
+           !ctx_has(ctx, "Content-Encoding") && has_right_type(ctx, options) &&
+           !is_no_transform(ctx) && (length < 0 || length >= (int64_t)options->threshold);
+}
+
+/* The coding's place in our list; -1 is none. */
+static int choose(ctx_t *ctx, const struct compression *compression) {
+    const char *accept = ctx_get(ctx, "Accept-Encoding");
+    if (!*accept)
+        return compression->by_default;
+    if (strcmp(accept, "*") == 0)
+        return compression->by_wildcard;
+    const char *best = ctx_prefers_encoding_of(ctx, compression->offers);
+    for (size_t i = 0; i < compression->count; i++)
+        if (best == compression->offers[i])
+            return (int)i;
+    return -1;
+}
+
+/* The tag says that bytes are the same; now these are others, which mean the same. */
+static int weaken_etag(ctx_t *ctx) {
+    const char *tag = ctx_response_get(ctx, "ETag");
+    return tag && *tag == '"' ? ctx_setf(ctx, "ETag", "W/%s", tag) : 0;
+}
+
+static int run(ctx_t *ctx, void *state) {
+    const struct compression *compression = state;
+    int err = ctx_vary(ctx, "Accept-Encoding");
+    if (!err)
+        err = next(ctx);
+    if (err || !is_to_be_compressed(ctx, &compression->options))
+        return err;
+    int place = choose(ctx, compression);
+    if (place < 0)
+        return 0;
+    enum compression_coding coding = compression->codings[place];
+    err = ctx_body_kind(ctx) == CTX_BODY_BYTES ? compress_bytes(ctx, compression, coding)
+                                               : compress_stream(ctx, compression, coding);
+    if (!err)
+        err = ctx_set(ctx, "Content-Encoding", compression_coding_names[coding]);
+    return err ? err : weaken_etag(ctx);
+}
+
+int compression_choose(ctx_t *ctx, compression_choice_t choice) {
+    static compression_choice_t choices[] = {COMPRESSION_BY_TYPE, COMPRESSION_NEVER,
+                                             COMPRESSION_ANY_TYPE};
+    return ctx_set_value(ctx, choice_name, &choices[choice], NULL);
+}
+
+/* --- Making one ------------------------------------------------------------------------------- */
+
+static int coding_of(const char *name) {
+    for (int i = 0; i < COMPRESSION_CODINGS; i++)
+        if (strcmp(name, compression_coding_names[i]) == 0)
+            return i;
+    return -1;
+}
+
+static void add_coding(struct compression *compression, enum compression_coding coding) {
+    compression->codings[compression->count] = coding;
+    compression->offers[compression->count++] = compression_coding_names[coding];
+}
+
+/* What is wrong with the list, or NULL. */
+static const char *set_codings(struct compression *compression, const char *const *names) {
+    for (int i = 0; !names && i < COMPRESSION_CODINGS; i++)
+        if (compression_has((enum compression_coding)i))
+            add_coding(compression, (enum compression_coding)i);
+    for (; names && *names; names++) {
+        int coding = coding_of(*names);
+        if (coding < 0)
+            return "an encoding is none of zstd, br, gzip and deflate";
+        if (!compression_has((enum compression_coding)coding))
+            return "an encoding was not there when Acacia was built";
+        if (compression->count == COMPRESSION_CODINGS)
+            return "there are more encodings than there can be";
+        add_coding(compression, (enum compression_coding)coding);
+    }
+    compression->offers[compression->count] = identity;
+    return compression->count > 0 ? NULL : "there is no encoding";
+}
+
+static const char *set_levels(struct compression *compression) {
+    const compression_options_t *options = &compression->options;
+    const int levels[COMPRESSION_CODINGS] = {
+        [COMPRESSION_ZSTD] = options->zstd_level ? options->zstd_level : 3,
+        [COMPRESSION_BR] = options->brotli_quality ? options->brotli_quality : 4,
+        [COMPRESSION_GZIP] = options->gzip_level ? options->gzip_level : 6,
+        [COMPRESSION_DEFLATE] = options->deflate_level ? options->deflate_level : 6,
+    };
+    memcpy(compression->levels, levels, sizeof levels);
+    for (size_t i = 0; i < compression->count; i++) {
+        enum compression_coding coding = compression->codings[i];
+        if (levels[coding] < 1 || levels[coding] > compression_highest_level(coding))
+            return "a level is out of range";
+    }
+    return NULL;
+}
+
+/* Of a client that doesn't say which one. */
+static const char *set_place(const struct compression *compression, const char *name, int *place) {
+    *place = -1;
+    for (size_t i = 0; i < compression->count; i++)
+        if (strcmp(name, compression->offers[i]) == 0)
+            *place = (int)i;
+    bool is_known = *place >= 0 || coding_of(name) >= 0 || strcmp(name, identity) == 0;
+    return is_known ? NULL : "the default encoding, or that for \"*\", is none";
+}
+
+static const char *set_places(struct compression *compression) {
+    const compression_options_t *options = &compression->options;
+    const char *by_default = options->default_encoding, *by_wildcard = options->wildcard_encoding;
+    if (!by_wildcard || strcmp(by_wildcard, "*") == 0)
+        by_wildcard = compression_coding_names[COMPRESSION_GZIP];
+    if (!by_default)
+        by_default = identity;
+    if (strcmp(by_default, "*") == 0)
+        by_default = by_wildcard;
+    const char *error = set_place(compression, by_wildcard, &compression->by_wildcard);
+    return error ? error : set_place(compression, by_default, &compression->by_default);
+}
+
+middleware_t compression(const compression_options_t *options) {
+    struct compression *compression = calloc(1, sizeof *compression);
+    if (!compression)
+        return (middleware_t){run, NULL, NULL, "compression", "out of memory"};
+    if (options)
+        compression->options = *options;
+    if (!compression->options.threshold)
+        compression->options.threshold = THRESHOLD;
+    if (!compression->options.thread_size)
+        compression->options.thread_size = THREAD_SIZE;
+    const char *error = set_codings(compression, compression->options.encodings);
+    if (!error)
+        error = set_levels(compression);
+    if (!error)
+        error = set_places(compression);
+    compression->options.encodings = NULL; /* they are the caller's, as all strings are */
+    compression->options.default_encoding = compression->options.wildcard_encoding = NULL;
+    return (middleware_t){run, compression, free, "compression", error};
+}
