@@ -47,12 +47,18 @@ static int tag_file(ctx_t *ctx, const char *weakness, const uv_stat_t *stat) {
                     (unsigned long long)changed);
 }
 
+/* 204 and 205 have no body, whatever was set. */
+static bool wants_tag(const ctx_t *ctx) {
+    int status = ctx->status;
+    return status >= 200 && status <= 299 && status != 204 && status != 205 &&
+           !ctx_has(ctx, "ETag") && !ctx_header_sent(ctx);
+}
+
 static int run(ctx_t *ctx, void *state) {
     const etag_options_t *options = state;
     uv_stat_t stat;
     int err = next(ctx);
-    if (err || ctx->status < 200 || ctx->status > 299 || ctx_has(ctx, "ETag") ||
-        ctx_header_sent(ctx))
+    if (err || !wants_tag(ctx))
         return err;
     if (ctx_body_kind(ctx) == CTX_BODY_BYTES)
         return tag_bytes(ctx, options->weak ? "W/" : "");

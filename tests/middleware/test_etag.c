@@ -31,7 +31,10 @@ static int bodies(ctx_t *ctx) {
         ctx_flush_headers(ctx);
     if (strcmp(ctx->path, "/bytes") == 0)
         return ctx_bytes(ctx, body, strlen(body));
-    return ctx_text(ctx, body);
+    int err = ctx_text(ctx, body);
+    if (strcmp(ctx->path, "/205") == 0)
+        ctx->status = 205;
+    return err;
 }
 
 static void tag(app_t *app, const char *url, const char *body, int status, const char *expected) {
@@ -49,6 +52,7 @@ static void bodies_in_memory(void **state) {
     tag(app, "/thrown", "", 409, NULL);
     tag(app, "/none", "", 404, NULL);
     tag(app, "/empty", "", 204, NULL);
+    tag(app, "/205", "hello", 205, NULL);
     tag(app, "/written", "hello", 200, NULL);
     tag(app, "/flushed", "hello", 404, NULL);
     app_free(app);
