@@ -121,15 +121,20 @@ static bool is_missing(int err) {
            err == UV_EISDIR;
 }
 
-static void open_coded(const struct job *job, const char *path) {
+static int open_coded(const struct job *job, const char *path) {
     static const char *const suffixes[] = {".br", ".zst", ".gz"};
     const serve_options_t *options = job->options;
     const bool is_off[] = {options->no_brotli, options->no_zstd, options->no_gzip};
     char coded[PATH_MAX];
-    for (size_t i = 0; i < SERVE_PLAIN; i++)
-        if (!is_off[i] &&
-            snprintf(coded, sizeof coded, "%s%s", path, suffixes[i]) < (int)sizeof coded)
-            open_path(job, coded, &job->found->files[i]);
+    int err = 0;
+    for (size_t i = 0; i < SERVE_PLAIN; i++) {
+        int length = snprintf(coded, sizeof coded, "%s%s", path, suffixes[i]);
+        if (!is_off[i] && length < (int)sizeof coded)
+            err = open_path(job, coded, &job->found->files[i]);
+        if (err && !is_missing(err))
+            return err;
+    }
+    return 0;
 }
 
 static bool has_file(const struct serve_found *found) {
@@ -147,12 +152,11 @@ static int try_name(const struct job *job, const char *name, const char *dot, co
     if (length >= (int)sizeof path)
         return UV_ENAMETOOLONG;
     int err = open_path(job, path, &found->files[SERVE_PLAIN]);
-    if (err && !(is_missing(err) && err != UV_EISDIR))
+    if (err == UV_EISDIR || (err && !is_missing(err)))
         return err;
-    if (path[length - 1] != '/')
-        open_coded(job, path);
-    if (!has_file(found))
-        return err;
+    int coded = path[length - 1] == '/' ? 0 : open_coded(job, path);
+    if (coded || !has_file(found))
+        return coded ? coded : err;
     found->path = strdup(path);
     return found->path ? 0 : UV_ENOMEM;
 }

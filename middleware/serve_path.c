@@ -56,11 +56,13 @@ static bool climbs(const char *path) {
 }
 
 static bool is_hidden(const char *path) {
-    while (path && *path != '.') {
-        path = strchr(path, '/');
-        path += path != NULL;
+    while (*path != '.') {
+        const char *slash = strchr(path, '/');
+        if (!slash)
+            return false;
+        path = slash + 1;
     }
-    return path != NULL;
+    return true;
 }
 
 /* Decoded, with the index's name, if it is a directory's. NULL if that can't be. */

@@ -1,6 +1,6 @@
 /*
- * Accept and its sisters. The first byte of the input says which of the four, the rest of the first
- * line is the header, further lines are offers.
+ * Accept and its sisters. The first byte of the input says which of them, '0' to '4'; the rest of
+ * the first line is the header, further lines are offers.
  */
 #include "context/negotiate.h"
 #include "runtime/arena.h"
@@ -103,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         {negotiate_encoding, negotiate_encodings, "identity"},
         {negotiate_charset, negotiate_charsets, "marker"},
         {negotiate_language, negotiate_languages, "marker"},
+        {negotiate_preferred_encoding, negotiate_encodings, "identity"},
     };
     const char *offers[OFFERS_MAX + 1] = {NULL};
     if (size < 1)
@@ -113,7 +114,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     char *at = text, *header = strsep(&at, "\n");
     for (size_t i = 0; i < OFFERS_MAX && at; i++)
         offers[i] = strsep(&at, "\n");
-    const struct field *field = &fields[data[0] % 4];
+    const struct field *field = &fields[(uint8_t)(data[0] - '0') % 5];
     struct arena arena;
     arena_init(&arena, NULL);
     fuzz_choice(field, header, offers);
