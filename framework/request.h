@@ -38,10 +38,10 @@ int ctx_set_querystring(ctx_t *ctx, const char *querystring);
  * {"q", "a b", "page", "2", NULL} is "q=a+b&page=2". */
 int ctx_set_query(ctx_t *ctx, const char *const *pairs);
 
-/* What percent-encoded text stands for, such as ctx->path: in memory of the ctx. NULL if it is
- * malformed, not UTF-8, or has a NUL in it. A '/' may come out of "%2F", and so may "../": never
- * take the result for the name of a file without looking. */
-const char *ctx_decode(ctx_t *ctx, const char *text);
+/* What percent-encoded text stands for, such as ctx->path: in memory of the ctx. 0; UV_EINVAL if it
+ * is malformed, not UTF-8, or has a NUL in it; or UV_ENOMEM: then *decoded is NULL. A '/' may come
+ * out of "%2F", and so may "../": never take the result for the name of a file without looking. */
+int ctx_decode(ctx_t *ctx, const char *text, const char **decoded);
 
 /* The first value of `name` in the query, decoded ('+' is a space); NULL if it is missing. */
 const char *ctx_query(ctx_t *ctx, const char *name);

@@ -65,23 +65,28 @@ static bool is_hidden(const char *path) {
     return true;
 }
 
-/* Decoded, with the index's name, if it is a directory's. NULL if that can't be. */
-static char *decode(ctx_t *ctx, const serve_options_t *options) {
-    const char *path = ctx->path + (*ctx->path == '/');
+static int throw_malformed(ctx_t *ctx) {
+    return ctx_throw(ctx, 400, "%s", strstr(ctx->path, "%00") ? malicious : "failed to decode");
+}
+
+/* Decoded, with the index's name if it is a directory's. */
+static int decode(ctx_t *ctx, const serve_options_t *options, char **path) {
     size_t length = strlen(ctx->path);
-    bool is_directory = length > 0 && ctx->path[length - 1] == '/';
-    const char *decoded = ctx_decode(ctx, path);
-    if (!decoded)
-        return NULL;
-    return ctx_printf(ctx, "%s%s", decoded,
-                      is_directory && !options->no_index ? options->index : "");
+    bool is_directory = length > 0 && ctx->path[length - 1] == '/' && !options->no_index;
+    const char *decoded;
+    int err = ctx_decode(ctx, ctx->path + (*ctx->path == '/'), &decoded);
+    if (err)
+        return err == UV_EINVAL ? throw_malformed(ctx) : err;
+    *path = ctx_printf(ctx, "%s%s", decoded, is_directory ? options->index : "");
+    return *path ? 0 : UV_ENOMEM;
 }
 
 int serve_path(ctx_t *ctx, const serve_options_t *options, const char **name) {
+    char *path = NULL;
     *name = NULL;
-    char *path = decode(ctx, options);
-    if (!path)
-        return ctx_throw(ctx, 400, "%s", strstr(ctx->path, "%00") ? malicious : "failed to decode");
+    int err = decode(ctx, options, &path);
+    if (err)
+        return err;
     if (is_absolute(path))
         return ctx_throw(ctx, 400, "%s", malicious);
     if (!normalize(path) || climbs(path))

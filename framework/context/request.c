@@ -123,13 +123,17 @@ const char *context_list_at(struct context *context, enum request_list which, li
 
 /* --- The query and the route's parameters ----------------------------------------------------- */
 
-const char *ctx_decode(ctx_t *ctx, const char *text) {
+int ctx_decode(ctx_t *ctx, const char *text, const char **decoded) {
     struct context *context = context_of(ctx);
     size_t length = strlen(text);
-    char *decoded = arena_alloc(context->scope->arena, length + 1);
-    if (!decoded)
-        return context_no_memory(context), NULL;
-    return percent_decode_string(decoded, text, length) ? decoded : NULL;
+    char *copy = arena_alloc(context->scope->arena, length + 1);
+    *decoded = NULL;
+    if (!copy)
+        return context_no_memory(context);
+    if (!percent_decode_string(copy, text, length))
+        return UV_EINVAL;
+    *decoded = copy;
+    return 0;
 }
 
 const struct query *context_query(struct context *context) {

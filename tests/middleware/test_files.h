@@ -81,10 +81,10 @@ static inline app_response_t *get(app_t *app, const char *url, const char *const
 /* NULL: it is missing. */
 static inline void has_header(const app_response_t *response, const char *name,
                               const char *expected) {
-    const char *value = app_response_get(response, name);
-    if (!value != !expected || (value && strcmp(value, expected) != 0))
-        fail_msg("%s: \"%s\", not \"%s\"", name, value ? value : "(none)",
-                 expected ? expected : "(none)");
+    const char *found = app_response_get(response, name);
+    const char *value = found ? found : "(none)", *wanted = expected ? expected : "(none)";
+    if (strcmp(value, wanted) != 0)
+        fail_msg("%s: \"%s\", not \"%s\"", name, value, wanted);
 }
 
 /* Status and body of a GET; NULL: any body. */

@@ -90,13 +90,15 @@ static void test_rewriting(void **state) {
 }
 
 static int decodes(ctx_t *ctx) {
-    assert_string_equal(ctx_decode(ctx, ctx->path), "/a b+c/é/../");
-    assert_string_equal(ctx_decode(ctx, ""), "");
-    assert_null(ctx_decode(ctx, "%"));
-    assert_null(ctx_decode(ctx, "%zz"));
-    assert_null(ctx_decode(ctx, "a%00b"));
-    assert_null(ctx_decode(ctx, "%FF"));
-    assert_null(ctx_decode(ctx, "%C0%AF"));
+    const char *const malformed[] = {"%", "%zz", "a%00b", "%FF", "%C0%AF"}, *decoded;
+    assert_int_equal(ctx_decode(ctx, ctx->path, &decoded), 0);
+    assert_string_equal(decoded, "/a b+c/é/../");
+    assert_int_equal(ctx_decode(ctx, "", &decoded), 0);
+    assert_string_equal(decoded, "");
+    for (size_t i = 0; i < sizeof malformed / sizeof *malformed; i++) {
+        assert_int_equal(ctx_decode(ctx, malformed[i], &decoded), UV_EINVAL);
+        assert_null(decoded);
+    }
     return ctx_text(ctx, "good");
 }
 
