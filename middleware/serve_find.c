@@ -199,7 +199,7 @@ static struct serve_found *found_new(const char *name) {
     if (!found)
         return NULL;
     found->holders = 1;
-    memcpy(found->name, name, size);
+    found->name = memcpy(found + 1, name, size);
     for (size_t i = 0; i < SERVE_CODINGS; i++)
         found->files[i].descriptor = -1;
     return found;

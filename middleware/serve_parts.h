@@ -46,7 +46,7 @@ struct serve_found {
     uint64_t expires;                       /* in milliseconds, as uv_now has it */
     uint32_t hash;                          /* of the name */
     struct serve_found *same_bucket, *older, *newer;
-    char name[];
+    const char *name; /* lies behind it */
 };
 
 /* Look for `name` below `root`, an absolute path. Suspends. 0 and a new one, to be released; or an
