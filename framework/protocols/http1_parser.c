@@ -1,5 +1,6 @@
 #include "protocols/http1_parser.h"
 
+#include "protocols/authority.h"
 #include "protocols/lines.h"
 
 #include <llhttp.h>
@@ -234,12 +235,14 @@ static bool is(const struct text *text, const char *name) {
     return strncasecmp(text->data, name, text->length) == 0;
 }
 
-/* Those that make a difference here. */
-static void note_field(struct http1_parser *p, const struct text *name) {
+/* Those that make a difference here. False if the message is malformed. */
+static bool note_field(struct http1_parser *p, const struct text *name, const struct text *value) {
     switch (name->length) {
     case 4:
-        p->hosts += is(name, "Host");
-        break;
+        if (!is(name, "Host"))
+            break;
+        p->hosts++;
+        return authority_is_host(value->data, value->length);
     case 6:
         p->expects = p->expects || is(name, "Expect");
         break;
@@ -247,6 +250,7 @@ static void note_field(struct http1_parser *p, const struct text *name) {
         p->codings += is(name, "Transfer-Encoding");
         break;
     }
+    return true;
 }
 
 static int on_header_value_complete(llhttp_t *llhttp) {
@@ -264,7 +268,8 @@ static int on_header_value_complete(llhttp_t *llhttp) {
     if (!p->in_place && value.data)
         value.data[value.length] = '\0';
     p->name = p->value = (struct text){0};
-    note_field(p, &name);
+    if (!note_field(p, &name, &value))
+        return fail(p, 400);
     return headers_add(&ex->headers, &ex->arena, name.data, name.length,
                        value.length ? value.data : "", value.length)
                ? fail(p, 500)

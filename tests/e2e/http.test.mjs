@@ -1674,7 +1674,9 @@ describe('malformed requests', () => {
 
   test('what is allowed, though it looks odd', async () => {
     const status = text => ask(server.port, text).then(response => response.status)
-    assert.equal(await status('GET /text HTTP/1.1\r\nHost:\r\n\r\n'), 200)
+    for (const host of ['', 'u@a', 'a/b', 'a b', '[::1', 'a:b', 'a?b', ':80']) {
+      assert.equal(await status(`GET /text HTTP/1.1\r\nHost: ${host}\r\n\r\n`), 400)
+    }
     assert.equal(await status(get('/text', '!#$%&\'*+-.^_`|~: a\r\n')), 200)
     assert.equal(await status(post('/echo', '').replace('Length: 0', 'Length: 000')), 200)
     assert.equal(await status(request('POST', '/echo', 'Content-Length: 5 \r\n', 'hello')), 200)

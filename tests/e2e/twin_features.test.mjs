@@ -147,7 +147,7 @@ function make (r) {
     headers: [...route.headers?.(r) ?? [], ...r.some(2, () => r.pick(others)(r))].map(line => line.replace(/[\x80-\xff]/g, 'x')).sort(() => r.below(3) - 1),
     hasBody: method === 'POST' || method === 'PUT' || r.one(0.1)
   })
-  return { ...request, isSlow: route.isSlow, differs: nameDifference(method, target) ?? request.differs }
+  return { ...request, isSlow: route.isSlow, differs: request.isMalformed ? 'a malformed Host' : nameDifference(method, target) ?? request.differs }
 }
 
 // What is special about an answer, if anything.

@@ -281,7 +281,7 @@ function make (r) {
     isRead: route.isRead && /^\/echo(\?|$)/.test(target) && (method === 'POST' || r.one(0.3)),
     hasBody: method === 'POST' || r.one(0.1)
   })
-  return { ...request, differs: nameDifference(method, target) ?? request.differs }
+  return { ...request, differs: request.isMalformed ? 'a malformed Host' : nameDifference(method, target) ?? request.differs }
 }
 
 // --- What is special about an answer, if anything ------------------------------------------------

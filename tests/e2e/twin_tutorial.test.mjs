@@ -92,7 +92,7 @@ function make (r) {
     isRead: method === 'POST' && /^\/echo(\?|$)/.test(target),
     hasBody: method === 'POST' || r.one(0.1)
   })
-  return { ...request, differs: nameDifference(method, target) ?? request.differs }
+  return { ...request, differs: request.isMalformed ? 'a malformed Host' : nameDifference(method, target) ?? request.differs }
 }
 
 // What is special about its answer, if anything.

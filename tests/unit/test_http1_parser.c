@@ -139,9 +139,9 @@ static void test_requests(void **state) {
                             .keep_alive = true,
                             .is_1_0 = true});
     check(
-        "M-SEARCH /%zz~ HTTP/1.1\r\nhOST:\r\n\r\n",
+        "M-SEARCH /%zz~ HTTP/1.1\r\nhOST:[::1]:8\r\n\r\n",
         (struct expected){
-            .method = "M-SEARCH", .url = "/%zz~", .headers = "hOST=\n", .keep_alive = true});
+            .method = "M-SEARCH", .url = "/%zz~", .headers = "hOST=[::1]:8\n", .keep_alive = true});
     check("\r\n\r\nDELETE /a HTTP/1.1\r\nHost: a\r\n\r\n",
           (struct expected){
               .method = "DELETE", .url = "/a", .headers = "Host=a\n", .keep_alive = true});
@@ -275,6 +275,10 @@ static void refuse(const char *text, size_t n, int status) {
 static void test_request_lines(void **state) {
     REFUSE("nonsense\r\n\r\n");
     REFUSE("get / HTTP/1.1\r\nHost: a\r\n\r\n");
+    REFUSE("GET / HTTP/1.1\r\nHost:\r\n\r\n");
+    REFUSE("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n");
+    REFUSE("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n");
+    REFUSE("GET / HTTP/1.0\r\nHost: a b\r\n\r\n");
     REFUSE("GETT / HTTP/1.1\r\nHost: a\r\n\r\n");
     REFUSE("FROB / HTTP/1.1\r\nHost: a\r\n\r\n");
     REFUSE(" GET / HTTP/1.1\r\nHost: a\r\n\r\n");

@@ -1,5 +1,7 @@
 // Random values of the headers that ctx reads.
 
+import { isIPv6 } from 'node:net'
+
 const maybe = (r, probability, text) => r.one(probability) ? text : ''
 
 // --- Who is asked --------------------------------------------------------------------------------
@@ -11,6 +13,15 @@ export const HOSTS = ['a', 'a', 'a', 'example.com', 'EXAMPLE.com:8080', 'a.b.c.d
   '[fe80::1%25eth0]', '[v1.x]', '[::1.2.3]', '[12345::]', 'user@host', 'user:pass@host:80', 'a@b@c', '@a', 'a@', '',
   ':80', 'a:', 'a:b', 'a:1:2', 'a,b', 'a, b', ',a', 'a..b', '.a', 'a.', '...', '-', '_', 'xn--bcher-kva.de', 'h\xe4',
   'a b', 'a/b', 'a?b', 'a#b', 'a%20b', 'a\\b', 'a"b', '<a>', 'x'.repeat(300)]
+
+// RFC 9110 7.2: a name, percent-encoded at most, or an address, and perhaps a port.
+export function isHost (text) {
+  const [, literal, name] = /^(?:\[(.*)\]|((?:[\w.~!$&'()*+,;=-]|%[0-9a-f]{2})+))(?::\d*)?$/is.exec(text) ?? []
+  if (literal === undefined) return name !== undefined
+  const [address, zone] = literal.split('%25')
+  return (isIPv6(address) && !address.includes('%') && (zone === undefined || /^[\w.~-]+$/.test(zone))) ||
+    /^v[0-9a-f]+\.[\w.~!$&'()*+,;=:-]+$/i.test(literal)
+}
 
 export const makeHost = (r, hosts = HOSTS) =>
   `${r.pick(['Host', 'Host', 'host', 'HOST'])}:${r.pick([' ', ' ', '', '\t'])}${r.pick(hosts)}${maybe(r, 0.05, ' ')}`

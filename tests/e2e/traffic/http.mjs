@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { KIB, MIB } from './chance.mjs'
+import { isHost } from './headers.mjs'
 import { Pair, show } from './twins.mjs'
 
 const CRLF = '\r\n'
@@ -34,6 +35,11 @@ export const httpDifferences = lastText => ({
   },
   'no Host': {
     why: 'what else is malformed is answered without Date and chunks too; node 18 does not mind',
+    then: [],
+    check: ours => assert.equal(ours.text, bare('400 Bad Request'))
+  },
+  'a malformed Host': {
+    why: 'who is asked must be clear: no user, no path, not empty; node lets all of them pass',
     then: [],
     check: ours => assert.equal(ours.text, bare('400 Bad Request'))
   },
@@ -182,6 +188,8 @@ export const makeOtherHeader = r => r.pick([
   () => 'Keep-Alive: timeout=1'
 ])()
 
+const hasHost = line => isHost(line.replace(/^host:[ \t]*|[ \t]*$/gi, ''))
+
 // A request with these headers, framed in one of the many ways. It has a body only if its handler reads one, or if it
 // does not end the connection: else the rest of the body may make node's answer be lost.
 export function makeRequest (r, { method, target, host, headers, isRead = false, hasBody = false }) {
@@ -205,6 +213,7 @@ export function makeRequest (r, { method, target, host, headers, isRead = false,
     method,
     bytes: Buffer.concat([Buffer.from(blank), joinHead(`${method} ${target} HTTP/${version}`, lines), body]),
     closes,
+    isMalformed: lines.includes(host) && !hasHost(host),
     differs: version === '1.0' && !closes ? 'no Content-Length over HTTP/1.0' : undefined
   }
 }
@@ -236,7 +245,7 @@ const strange = {
   'served by both': [
     get(...Array(99).fill('X: y')), get(`X: ${'y'.repeat(15 * KIB)}`), line(`GET /${'y'.repeat(15 * KIB)} HTTP/1.1`),
     line('POST * HTTP/1.1'), line('GET * HTTP/1.1'), line('GET http://h HTTP/1.1'), line('GET http://h?x HTTP/1.1'),
-    raw('GET / HTTP/1.0\r\n\r\n'), raw('\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost:\r\n\r\n'), get('Upgrade: websocket'),
+    raw('GET / HTTP/1.0\r\n\r\n'), raw('\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost:a\r\n\r\n'), get('Upgrade: websocket'),
     get('Connection: keep-alive', 'Connection: close'), get('Connection: close, keep-alive'), get('Proxy-Connection: close'),
     post(['Expect: 100-continue', 'Content-Length: 3'], 'abc'), post(['Expect: 100-Continue', CHUNKED], '3\r\nabc\r\n0\r\n\r\n'),
     post(['Expect: 100-continue', 'Content-Length: 3'], 'abc', '/echo', '1.0'), post(['Content-Length: 5 '], 'abcde'),
@@ -263,6 +272,9 @@ const strange = {
   ],
   'no Host': [
     raw('GET / HTTP/1.1\r\nX: y\r\n\r\n')
+  ],
+  'a malformed Host': [
+    raw('GET / HTTP/1.1\r\nHost:\r\n\r\n'), raw('GET / HTTP/1.0\r\nHost: u@h\r\n\r\n'), raw('GET / HTTP/1.1\r\nHost: a/b\r\n\r\n')
   ],
   'more than 100 header fields': [
     get(...Array(100).fill('X: y'))
@@ -328,7 +340,7 @@ export function makeMutant (r, targets) {
   const version = /^[!-~]+ [!-~]+ HTTP\/(\d\.\d)$/.exec(lines[0])
   const isStrict = version && !/[\r\n]/.test(lines.join('')) &&
     headers.every(line => /^[!#$%&'*+.^_`|~\w-]+:[\t -~\x80-\xff]*$/.test(line)) &&
-    headers.filter(line => /^host:/i.test(line)).length === 1
+    headers.filter(line => /^host:/i.test(line)).length === 1 && headers.every(line => !/^host:/i.test(line) || hasHost(line))
   const differs = !isStrict
     ? 'a request that is no strict HTTP'
     : ['0.9', '2.0'].includes(version[1]) ? 'another version than 1.0 and 1.1' : undefined

@@ -1,0 +1,79 @@
+#include "protocols/authority.h"
+
+#include <string.h>
+#include <uv.h>
+
+static bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+}
+
+/* Unreserved, or one of sub-delims. */
+static bool is_name_character(char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
+           (c && strchr("-._~!$&'()*+,;=", c));
+}
+
+/* How many bytes at the start are those of a name. */
+static size_t name_length(const char *text, size_t n) {
+    size_t i = 0;
+    while (i < n) {
+        if (text[i] == '%' && n - i >= 3 && is_hex(text[i + 1]) && is_hex(text[i + 2]))
+            i += 3;
+        else if (is_name_character(text[i]))
+            i++;
+        else
+            break;
+    }
+    return i;
+}
+
+static bool is_ipv6(const char *text, size_t n) {
+    char address[INET6_ADDRSTRLEN];
+    unsigned char bytes[16];
+    if (n == 0 || n >= sizeof address)
+        return false;
+    memcpy(address, text, n);
+    address[n] = '\0';
+    return uv_inet_pton(AF_INET6, address, bytes) == 0;
+}
+
+/* "v1.anything", a kind of address that is yet to come. */
+static bool is_future(const char *text, size_t n) {
+    size_t i = 1;
+    while (i < n && is_hex(text[i]))
+        i++;
+    if (n < 4 || (text[0] | 0x20) != 'v' || i == 1 || text[i] != '.')
+        return false;
+    for (i++; i < n; i++)
+        if (!is_name_character(text[i]) && text[i] != ':')
+            return false;
+    return true;
+}
+
+/* What stands in brackets. */
+static bool is_literal(const char *text, size_t n) {
+    const char *zone = memchr(text, '%', n);
+    if (!zone)
+        return is_ipv6(text, n) || is_future(text, n);
+    size_t address = (size_t)(zone - text), rest = n - address;
+    return is_ipv6(text, address) && rest > 3 && memcmp(zone, "%25", 3) == 0 &&
+           name_length(zone + 3, rest - 3) == rest - 3;
+}
+
+static bool is_port(const char *text, size_t n) {
+    for (size_t i = 1; i < n; i++)
+        if (text[i] < '0' || text[i] > '9')
+            return false;
+    return n == 0 || text[0] == ':';
+}
+
+bool authority_is_host(const char *text, size_t n) {
+    size_t host = name_length(text, n);
+    if (n > 0 && *text == '[') {
+        const char *end = memchr(text, ']', n);
+        if (!end || !is_literal(text + 1, (size_t)(end - text) - 1))
+            return false;
+        host = (size_t)(end + 1 - text);
+    }
+    return host > 0 && is_port(text + host, n - host);
+}
