@@ -15,7 +15,7 @@ import { BINARY, SIZES, TEXT, binaryOf, endings, handshake, makeConversation, ma
 console.log(`SEED=${seed}`)
 
 // The middlewares that stand in C too: those of features.js are named there.
-const middlewares = []
+const middlewares = ['cors']
 
 // What comes with the WebSocket issue: a chooser of subprotocols, a message sent in fragments, permessage-deflate.
 const CHOOSES = false
@@ -29,8 +29,9 @@ function assertMalformed (ours, koa) {
 }
 
 const differences = {
-  ...httpDifferences('HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 9\r\n' +
-    'Content-Type: text/plain; charset=utf-8\r\nDate: (now)\n\nNot Found'),
+  ...httpDifferences('HTTP/1.1 404 Not Found\r\nAccess-Control-Allow-Credentials: true\r\n' +
+    'Access-Control-Allow-Origin: \r\nAccess-Control-Expose-Headers: X-Response-Time\r\nConnection: close\r\n' +
+    'Content-Length: 9\r\nContent-Type: text/plain; charset=utf-8\r\nDate: (now)\r\nVary: Origin\n\nNot Found'),
   ...socketDifferences,
   'a malformed % in a path': {
     why: 'it is the client\'s fault: 400. @koa/router leaves it as it is',

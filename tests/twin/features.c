@@ -1,6 +1,9 @@
 /* The usual routes, and what a WebSocket can do: features.js is the same in Koa, with the usual
  * stack of middleware around it, and e2e/twin_features.test.mjs compares the two. */
 #include <acacia.h>
+
+#include "middleware/cors.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +27,22 @@ static int json_errors(ctx_t *ctx) {
 }
 
 static void ignore(ctx_t *ctx, const ctx_error_t *error) {
+}
+
+/* --- Middleware ------------------------------------------------------------------------------- */
+
+static int whoever_asks(ctx_t *ctx, const char **origin) {
+    const char *asks = ctx_get(ctx, "Origin");
+    *origin = *asks ? asks : "*";
+    return 0;
+}
+
+static void use_middleware(app_t *app) {
+    app_use(app, json_errors);
+    app_use(app, cors(&(cors_options_t){.find_origin = whoever_asks,
+                                        .credentials = true,
+                                        .max_age = 600,
+                                        .expose_headers = "X-Response-Time"}));
 }
 
 /* --- Routes ----------------------------------------------------------------------------------- */
@@ -256,7 +275,6 @@ static int no_route(ctx_t *ctx) {
 /* --- All of it -------------------------------------------------------------------------------- */
 
 static void use_routes(app_t *app) {
-    app_use(app, json_errors);
     app_use(app, route_get("/", index_page));
     app_use(app, route_get("/cookies", cookies));
     app_use(app, route_get("/redirect", redirect));
@@ -296,6 +314,7 @@ int main(void) {
     app_t *app = app_new_with(
         &(app_options_t){.ws.message_size = 64 << 10, .ws.any_origin = true, .keys = keys});
     app_on_error(app, ignore);
+    use_middleware(app);
     use_routes(app);
     use_sockets(app);
     listen_options_t local = {.port = port ? atoi(port) : 0, .host = "127.0.0.1"};
