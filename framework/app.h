@@ -159,6 +159,8 @@ typedef struct {
     ws_options_t ws;
     size_t connections; /* 0: no limit but the descriptors; beyond it a new one is closed */
     size_t coroutines;  /* 10,000 handlers at once, waiting ones included; beyond it 503, or 1013 */
+    size_t memory;      /* 0: no limit; of the whole process, in RAM: beyond it new connections are
+                           closed, requests get 503, and sockets that send something 1013 */
     size_t stack_size;  /* 256 KiB of virtual memory for each of them */
     uint64_t drain_timeout; /* 3 s from SIGTERM, or app_close, to the end */
 

@@ -48,6 +48,7 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.loop = &app->loop;
     app->host.error = app_report_error;
     app->host.socket_closed = on_socket_closed;
+    app->host.overloaded = app_is_overloaded;
     app->host.client_gone = app_client_gone;
     app_read_settings(app, options);
     app->host.codec = frame_codec_new();

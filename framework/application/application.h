@@ -54,6 +54,8 @@ struct app {
     int port;
     int handles; /* of ours, not closed yet */
     bool running, draining, cut, ending;
+    bool overloaded;           /* more than options.memory is used, */
+    uint64_t memory_looked_at; /* as of then */
     bool freed; /* app_free was called; the memory goes with the last handle */
     void (*stopped)(app_t *app);
     struct app *next_abandoned;
@@ -87,6 +89,9 @@ extern const struct http1_events app_http_events;
 
 /* Answer on a coroutine of its own. UV_EAGAIN, UV_ENOMEM. */
 int app_start_request(struct app *app, struct context *context);
+
+/* Is more memory used than it may be? Looked at twenty times in a second at most. */
+bool app_is_overloaded(struct context_host *host);
 
 /* --- upgrade.c -------------------------------------------------------------------------------- */
 

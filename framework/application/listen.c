@@ -32,7 +32,8 @@ static void on_connection(uv_stream_t *stream, int status) {
     c->uv.handle.data = c;
     connection_own(c, &refused_events, NULL);
     int err = uv_accept(stream, &c->uv.stream);
-    if (err || app->loop.counts.connections > app->options.connections) {
+    if (err || app->loop.counts.connections > app->options.connections ||
+        app_is_overloaded(&app->host)) {
         connection_close(c, err ? CLOSE_READ_ERROR : CLOSE_OVERLOAD, err);
         app_report_close(app, "http", c);
         return;

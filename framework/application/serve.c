@@ -3,6 +3,8 @@
 #include "context/socket.h"
 #include "protocols/http1.h"
 
+#define MEMORY_INTERVAL 50 /* milliseconds: it is a look into /proc */
+
 static void run_request(void *arg) {
     struct context *context = arg;
     struct app *app = (struct app *)context->host;
@@ -14,11 +16,27 @@ int app_start_request(struct app *app, struct context *context) {
     return coroutine_start(&app->loop.coroutines, run_request, context);
 }
 
+bool app_is_overloaded(struct context_host *host) {
+    struct app *app = (struct app *)host;
+    uint64_t now = loop_now(&app->loop);
+    size_t used;
+    if (app->options.memory == SIZE_MAX ||
+        (app->memory_looked_at && now - app->memory_looked_at < MEMORY_INTERVAL))
+        return app->overloaded;
+    app->memory_looked_at = now;
+    app->overloaded = uv_resident_set_memory(&used) == 0 && used > app->options.memory;
+    return app->overloaded;
+}
+
 static void on_request(void *owner, struct exchange *exchange) {
     struct app *app = owner;
+    app->stats.requests++;
+    if (app_is_overloaded(&app->host)) {
+        http1_refuse(exchange, 503, CLOSE_OVERLOAD);
+        return;
+    }
     struct context *context = context_new(&app->host, exchange);
     int err = UV_ENOMEM;
-    app->stats.requests++;
     if (context && exchange->upgrade && app->ws.count)
         err = app_start_upgrade(app, context);
     else if (context)

@@ -37,6 +37,7 @@ static void fill_in_limits(app_options_t *options) {
     DEFAULT(options->ws.sockets_per_ip, SIZE_MAX);
     DEFAULT(options->connections, SIZE_MAX);
     DEFAULT(options->coroutines, 10000);
+    DEFAULT(options->memory, SIZE_MAX);
     DEFAULT(options->stack_size, 256 * KIB);
     DEFAULT(options->drain_timeout, 3 * SECOND);
 }

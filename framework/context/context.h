@@ -36,6 +36,8 @@ struct context_host {
     void (*error)(struct context_host *host, struct context *context, const ctx_error_t *error);
     /* A WebSocket's connection is over. */
     void (*socket_closed)(struct context_host *host, struct connection *connection);
+    /* Is so much memory used that nothing new may begin? */
+    bool (*overloaded)(struct context_host *host);
     /* The socket of a client is gone. */
     void (*client_gone)(struct context_host *host, struct websocket *ws);
     struct websocket *sockets; /* those that are open */

@@ -2,7 +2,7 @@
 #include "context/context.h"
 #include "context/http_date.h"
 #include "context/mime.h"
-#include "protocols/decimal.h"
+#include "runtime/decimal.h"
 
 #include <stdlib.h>
 #include <string.h>

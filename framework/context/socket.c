@@ -103,6 +103,11 @@ static void on_message(void *owner, struct ws_incoming *incoming) {
     struct websocket *ws = owner;
     if (incoming->last)
         ws->peer.loop->counts.messages_received++;
+    if (ws->context->host->overloaded(ws->context->host)) {
+        ws_incoming_free(incoming);
+        ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, UV_ENOMEM, "too much memory is used");
+        return;
+    }
     if (wait_pending(&ws->recv)) {
         ws->received = incoming;
         ws_peer_want(&ws->peer, false);

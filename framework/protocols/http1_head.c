@@ -1,6 +1,6 @@
 #include "protocols/http1_head.h"
 
-#include "protocols/decimal.h"
+#include "runtime/decimal.h"
 #include "protocols/status.h"
 
 #include <stdio.h>

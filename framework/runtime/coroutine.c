@@ -148,6 +148,14 @@ static inline void no_longer_live(struct coroutine *co) {
 #endif
 }
 
+bool coroutine_guards(const void *address, size_t *stack_size) {
+    const char *at = address;
+    if (!current || at < current->mapping || at >= current->mapping + page_size())
+        return false;
+    *stack_size = current->pool->stack_size;
+    return true;
+}
+
 /* --- Switching -------------------------------------------------------------------------------- */
 
 /* Not inlined, so that no local lives in a register across the jump. */

@@ -51,6 +51,10 @@ int coroutine_start(struct coroutine_pool *pool, coroutine_fn *fn, void *arg);
 /* The coroutine that is running, or NULL on the loop's own stack. */
 struct coroutine *coroutine_self(void);
 
+/* Does `address` lie in the guard page of the one that is running? Then how large its stack is. May
+ * be called from a signal handler. */
+bool coroutine_guards(const void *address, size_t *stack_size);
+
 /* The pool that it came from. */
 struct coroutine_pool *coroutine_pool_of(struct coroutine *co);
 

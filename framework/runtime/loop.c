@@ -1,6 +1,7 @@
 #include "runtime/loop.h"
 
 #include "runtime/connection.h"
+#include "runtime/overflow.h"
 #include "runtime/wait.h"
 
 #include <stddef.h>
@@ -32,6 +33,7 @@ static void add_handle(struct loop *loop, uv_handle_t *handle) {
 }
 
 int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t coroutine_limit) {
+    overflow_watch();
     *loop = (struct loop){.uv = uv};
     loop->ready_end = &loop->ready;
     loop->read_buffer = malloc(LOOP_READ_BUFFER);

@@ -1275,6 +1275,24 @@ describe('when descriptors run out', () => {
   })
 })
 
+describe('a ceiling for memory', () => {
+  test('beyond it nothing new begins', async () => {
+    const server = await startServer({ MEMORY: '1000000' })
+    for (let i = 0; i < 3; i++) {
+      const client = await Client.connect(server.port)
+      client.send(get('/text'))
+      assert.equal(await client.rest().catch(() => ''), '')
+    }
+    await server.stop()
+  })
+
+  test('below it nobody notices', async () => {
+    const server = await startServer({ MEMORY: String(2 ** 40) })
+    assert.equal((await ask(server.port, get('/text'))).body, 'hi')
+    await server.stop()
+  })
+})
+
 describe('a number of connections and handlers', () => {
   const server = serverOf({ CONNECTIONS: 4, COROUTINES: 2 })
 

@@ -641,6 +641,7 @@ static app_options_t options_from_environment(void) {
             },
         .connections = setting("CONNECTIONS"),
         .coroutines = setting("COROUTINES"),
+        .memory = setting("MEMORY"),
         .drain_timeout = setting("DRAIN_TIMEOUT"),
         .silent = setting("SILENT") != 0,
     };
