@@ -229,7 +229,8 @@ static const char *escape(struct context *context, const char *text, const char 
     return escaped;
 }
 
-static int rewrite(struct context *context, const char *path, const char *query) {
+/* `mark` tells whether a '?' comes before the query, which may be empty all the same. */
+static int rewrite(struct context *context, const char *path, bool mark, const char *query) {
     ctx_t *ctx = &context->ctx;
     size_t origin = origin_length(ctx->url);
     const char *hash = strchr(ctx->url, '#');
@@ -237,7 +238,7 @@ static int rewrite(struct context *context, const char *path, const char *query)
         return context_no_memory(context);
     const char *slash = origin && *path != '/' ? "/" : "";
     const char *url = ctx_printf(ctx, "%.*s%s%s%s%s%s", (int)origin, ctx->url, slash, path,
-                                 *query ? "?" : "", query, hash ? hash : "");
+                                 mark ? "?" : "", query, hash ? hash : "");
     return url ? ctx_set_url(ctx, url) : UV_ENOMEM;
 }
 
@@ -245,7 +246,8 @@ int ctx_set_path(ctx_t *ctx, const char *path) {
     struct context *context = context_of(ctx);
     if (strcmp(path, ctx->path) == 0)
         return 0;
-    return rewrite(context, escape(context, path, "?#"), ctx->querystring);
+    bool mark = ctx->url[strcspn(ctx->url, "?#")] == '?';
+    return rewrite(context, escape(context, path, "?#"), mark, ctx->querystring);
 }
 
 int ctx_set_querystring(ctx_t *ctx, const char *querystring) {
@@ -254,7 +256,7 @@ int ctx_set_querystring(ctx_t *ctx, const char *querystring) {
         querystring++;
     if (strcmp(querystring, ctx->querystring) == 0)
         return 0;
-    return rewrite(context, ctx->path, escape(context, querystring, "#"));
+    return rewrite(context, ctx->path, *querystring, escape(context, querystring, "#"));
 }
 
 int ctx_set_query(ctx_t *ctx, const char *const *pairs) {

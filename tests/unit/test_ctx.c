@@ -85,8 +85,22 @@ static int rewrites(ctx_t *ctx) {
     return ctx_text(ctx, "good");
 }
 
+/* An empty query is one, too, as in Koa. */
+static int rewrites_before_nothing(ctx_t *ctx) {
+    assert_int_equal(ctx_set_path(ctx, "/b"), 0);
+    assert_string_equal(ctx->url, "/b?");
+    assert_int_equal(ctx_set_querystring(ctx, "x"), 0);
+    assert_int_equal(ctx_set_querystring(ctx, ""), 0);
+    assert_string_equal(ctx->url, "/b");
+    assert_int_equal(ctx_set_url(ctx, "/a#b?c"), 0);
+    assert_int_equal(ctx_set_path(ctx, "/d"), 0);
+    assert_string_equal(ctx->url, "/d#b?c");
+    return ctx_text(ctx, "good");
+}
+
 static void test_rewriting(void **state) {
     see(rewrites, "/a?x=1", NULL);
+    see(rewrites_before_nothing, "/a?", NULL);
 }
 
 static int decodes(ctx_t *ctx) {
