@@ -10,11 +10,10 @@
 
 struct compression {
     compression_options_t options;
-    enum compression_coding codings[COMPRESSION_CODINGS]; /* the best first */
-    const char *offers[COMPRESSION_CODINGS + 2];          /* their names, and identity */
+    struct compression_pool pools[COMPRESSION_CODINGS]; /* the best coding first */
+    const char *offers[COMPRESSION_CODINGS + 2];        /* their names, and identity */
     size_t count;
-    int by_default, by_wildcard;     /* places in `codings`; -1: none */
-    int levels[COMPRESSION_CODINGS]; /* by coding */
+    int by_default, by_wildcard; /* places among them; -1: none */
 };
 
 static const char identity[] = "identity";
@@ -58,13 +57,10 @@ static int encode_bytes(ctx_t *ctx, struct compression_encoder *encoder, size_t 
     return result;
 }
 
-static int compress_bytes(ctx_t *ctx, const struct compression *compression,
-                          enum compression_coding coding) {
-    size_t length = ctx_body_bytes(ctx).length;
-    struct compression_encoder *encoder =
-        compression_encoder_new(coding, compression->levels[coding], length);
-    int err = encoder ? encode_bytes(ctx, encoder, compression->options.thread_size) : UV_ENOMEM;
-    compression_encoder_free(encoder);
+static int compress_bytes(ctx_t *ctx, struct compression_pool *pool, size_t thread_size) {
+    struct compression_encoder *encoder = compression_take(pool, ctx_body_bytes(ctx).length);
+    int err = encoder ? encode_bytes(ctx, encoder, thread_size) : UV_ENOMEM;
+    compression_give(pool, encoder);
     return err;
 }
 
@@ -72,7 +68,7 @@ static int compress_bytes(ctx_t *ctx, const struct compression *compression,
 
 struct stream {
     body_stream_t inner;
-    struct compression_encoder *encoder;
+    struct compression_pool *pool;
     size_t thread_size;
     struct work work;
     const uint8_t *ready; /* encoded, and not yet taken */
@@ -127,22 +123,21 @@ static void close_stream(void *state) {
     struct stream *stream = state;
     if (stream->inner.close)
         stream->inner.close(stream->inner.state);
-    compression_encoder_free(stream->encoder);
+    compression_give(stream->pool, stream->work.encoder);
     free(stream);
 }
 
-static int compress_stream(ctx_t *ctx, const struct compression *compression,
-                           enum compression_coding coding) {
+static int compress_stream(ctx_t *ctx, struct compression_pool *pool, size_t thread_size) {
     struct stream *stream = malloc(sizeof *stream);
-    struct compression_encoder *encoder =
-        compression_encoder_new(coding, compression->levels[coding], 0);
+    struct compression_encoder *encoder = compression_take(pool, 0);
     if (!stream || !encoder) {
-        compression_encoder_free(encoder);
+        compression_give(pool, encoder);
         free(stream);
         return UV_ENOMEM;
     }
-    stream->encoder = stream->work.encoder = encoder;
-    stream->thread_size = compression->options.thread_size;
+    stream->pool = pool;
+    stream->thread_size = thread_size;
+    stream->work.encoder = encoder;
     stream->ready = stream->work.flow.out = stream->out;
     stream->is_busy = stream->is_over = false;
     stream->inner = ctx_take_body(ctx);
@@ -211,14 +206,19 @@ static int choose(ctx_t *ctx, const struct compression *compression) {
     return -1;
 }
 
-/* The tag says that bytes are the same; now these are others, which mean the same. */
-static int weaken_etag(ctx_t *ctx) {
+/* A strong tag says that bytes are the same; now they are others, which mean the same, and parts of
+ * these are not to be had. */
+static int set_headers(ctx_t *ctx, const char *coding) {
     const char *tag = ctx_response_get(ctx, "ETag");
-    return tag && *tag == '"' ? ctx_setf(ctx, "ETag", "W/%s", tag) : 0;
+    int err = ctx_set(ctx, "Content-Encoding", coding);
+    if (!err && tag && *tag == '"')
+        err = ctx_setf(ctx, "ETag", "W/%s", tag);
+    return err ? err : ctx_remove(ctx, "Accept-Ranges");
 }
 
 static int run(ctx_t *ctx, void *state) {
-    const struct compression *compression = state;
+    struct compression *compression = state;
+    size_t thread_size = compression->options.thread_size;
     int err = ctx_vary(ctx, "Accept-Encoding");
     if (!err)
         err = next(ctx);
@@ -227,12 +227,10 @@ static int run(ctx_t *ctx, void *state) {
     int place = choose(ctx, compression);
     if (place < 0)
         return 0;
-    enum compression_coding coding = compression->codings[place];
-    err = ctx_body_kind(ctx) == CTX_BODY_BYTES ? compress_bytes(ctx, compression, coding)
-                                               : compress_stream(ctx, compression, coding);
-    if (!err)
-        err = ctx_set(ctx, "Content-Encoding", compression_coding_names[coding]);
-    return err ? err : weaken_etag(ctx);
+    struct compression_pool *pool = &compression->pools[place];
+    err = ctx_body_kind(ctx) == CTX_BODY_BYTES ? compress_bytes(ctx, pool, thread_size)
+                                               : compress_stream(ctx, pool, thread_size);
+    return err ? err : set_headers(ctx, compression->offers[place]);
 }
 
 int compression_choose(ctx_t *ctx, compression_choice_t choice) {
@@ -251,7 +249,7 @@ static int coding_of(const char *name) {
 }
 
 static void add_coding(struct compression *compression, enum compression_coding coding) {
-    compression->codings[compression->count] = coding;
+    compression->pools[compression->count].coding = coding;
     compression->offers[compression->count++] = compression_coding_names[coding];
 }
 
@@ -282,10 +280,10 @@ static const char *set_levels(struct compression *compression) {
         [COMPRESSION_GZIP] = options->gzip_level ? options->gzip_level : 6,
         [COMPRESSION_DEFLATE] = options->deflate_level ? options->deflate_level : 6,
     };
-    memcpy(compression->levels, levels, sizeof levels);
     for (size_t i = 0; i < compression->count; i++) {
-        enum compression_coding coding = compression->codings[i];
-        if (levels[coding] < 1 || levels[coding] > compression_highest_level(coding))
+        struct compression_pool *pool = &compression->pools[i];
+        pool->level = levels[pool->coding];
+        if (pool->level < 1 || pool->level > compression_highest_level(pool->coding))
             return "a level is out of range";
     }
     return NULL;
@@ -314,6 +312,13 @@ static const char *set_places(struct compression *compression) {
     return error ? error : set_place(compression, by_default, &compression->by_default);
 }
 
+static void destroy(void *state) {
+    struct compression *compression = state;
+    for (size_t i = 0; i < compression->count; i++)
+        compression_pool_release(&compression->pools[i]);
+    free(compression);
+}
+
 middleware_t compression(const compression_options_t *options) {
     struct compression *compression = calloc(1, sizeof *compression);
     if (!compression)
@@ -331,5 +336,5 @@ middleware_t compression(const compression_options_t *options) {
         error = set_places(compression);
     compression->options.encodings = NULL; /* they are the caller's, as all strings are */
     compression->options.default_encoding = compression->options.wildcard_encoding = NULL;
-    return (middleware_t){run, compression, free, "compression", error};
+    return (middleware_t){run, compression, destroy, "compression", error};
 }

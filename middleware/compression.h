@@ -5,10 +5,11 @@
  *     app_use(app, compression(NULL));
  *
  * It comes early, before what makes the bodies. Compressed is a body whose type gains by it, and
- * which is not known to be small; it then has the field Content-Encoding, and a strong ETag becomes
- * a weak one. Left as they are: answers to HEAD, 204, 205 and 304, parts (206, Content-Range), what
- * has a Content-Encoding or "Cache-Control: no-transform" already, and what is written at once
- * (ctx_write, server-sent events). `Vary: Accept-Encoding` is set in any case.
+ * which is not known to be small; it then has the field Content-Encoding, a strong ETag becomes a
+ * weak one, and Accept-Ranges is taken away. Left as they are: answers to HEAD, 204, 205 and 304,
+ * parts (206, Content-Range), what has a Content-Encoding or "Cache-Control: no-transform" already,
+ * and what is written at once (ctx_write, server-sent events). `Vary: Accept-Encoding` is set in
+ * any case.
  *
  * A body in memory is compressed whole, and has a Content-Length. A stream is compressed piece by
  * piece: all that it has said is on its way to the client before it is asked for more. Large pieces

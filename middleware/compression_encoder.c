@@ -18,7 +18,10 @@
 #define GZIP 16
 #define MEMORY_LEVEL 8
 
+#define IDLE 4 /* encoders in a pool */
+
 struct compression_encoder {
+    struct compression_encoder *next; /* in its pool */
     enum compression_coding coding;
 #ifdef ACACIA_ZLIB
     z_stream zlib;
@@ -38,6 +41,10 @@ static bool open_zlib(struct compression_encoder *encoder, int level, uint64_t l
     int bits = WINDOW_BITS + (encoder->coding == COMPRESSION_GZIP ? GZIP : 0);
     return deflateInit2(&encoder->zlib, level, Z_DEFLATED, bits, MEMORY_LEVEL,
                         Z_DEFAULT_STRATEGY) == Z_OK;
+}
+
+static bool reset_zlib(struct compression_encoder *encoder, uint64_t length) {
+    return deflateReset(&encoder->zlib) == Z_OK;
 }
 
 static void close_zlib(struct compression_encoder *encoder) {
@@ -112,11 +119,17 @@ static size_t bound_brotli(const struct compression_encoder *encoder, size_t len
 /* --- zstd ------------------------------------------------------------------------------------- */
 
 #ifdef ACACIA_ZSTD
+static bool reset_zstd(struct compression_encoder *encoder, uint64_t length) {
+    uint64_t size = length ? length : ZSTD_CONTENTSIZE_UNKNOWN;
+    return !ZSTD_isError(ZSTD_CCtx_reset(encoder->zstd, ZSTD_reset_session_only)) &&
+           !ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(encoder->zstd, size));
+}
+
 static bool open_zstd(struct compression_encoder *encoder, int level, uint64_t length) {
     encoder->zstd = ZSTD_createCCtx();
     return encoder->zstd &&
            !ZSTD_isError(ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_compressionLevel, level)) &&
-           (!length || !ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(encoder->zstd, length)));
+           reset_zstd(encoder, length);
 }
 
 static void close_zstd(struct compression_encoder *encoder) {
@@ -149,6 +162,7 @@ static size_t bound_zstd(const struct compression_encoder *encoder, size_t lengt
 
 static const struct codec {
     bool (*open)(struct compression_encoder *encoder, int level, uint64_t length);
+    bool (*reset)(struct compression_encoder *encoder, uint64_t length); /* NULL: can't be */
     void (*close)(struct compression_encoder *encoder);
     int (*encode)(struct compression_encoder *encoder, bool is_last, struct compression_flow *flow);
     size_t (*bound)(const struct compression_encoder *encoder, size_t length);
@@ -156,14 +170,14 @@ static const struct codec {
 } codecs[COMPRESSION_CODINGS] = {
 #ifdef ACACIA_ZSTD
     /* Beyond 19 its window is larger than the 8 MiB that RFC 9659 allows. */
-    [COMPRESSION_ZSTD] = {open_zstd, close_zstd, encode_zstd, bound_zstd, 19},
+    [COMPRESSION_ZSTD] = {open_zstd, reset_zstd, close_zstd, encode_zstd, bound_zstd, 19},
 #endif
 #ifdef ACACIA_BROTLI
-    [COMPRESSION_BR] = {open_brotli, close_brotli, encode_brotli, bound_brotli, 11},
+    [COMPRESSION_BR] = {open_brotli, NULL, close_brotli, encode_brotli, bound_brotli, 11},
 #endif
 #ifdef ACACIA_ZLIB
-    [COMPRESSION_GZIP] = {open_zlib, close_zlib, encode_zlib, bound_zlib, 9},
-    [COMPRESSION_DEFLATE] = {open_zlib, close_zlib, encode_zlib, bound_zlib, 9},
+    [COMPRESSION_GZIP] = {open_zlib, reset_zlib, close_zlib, encode_zlib, bound_zlib, 9},
+    [COMPRESSION_DEFLATE] = {open_zlib, reset_zlib, close_zlib, encode_zlib, bound_zlib, 9},
 #endif
 };
 
@@ -177,24 +191,58 @@ int compression_highest_level(enum compression_coding coding) {
     return codecs[coding].highest_level;
 }
 
-struct compression_encoder *compression_encoder_new(enum compression_coding coding, int level,
-                                                    uint64_t length) {
-    struct compression_encoder *encoder = calloc(1, sizeof *encoder);
-    if (!encoder)
-        return NULL;
-    encoder->coding = coding;
-    if (codecs[coding].open(encoder, level, length))
-        return encoder;
-    compression_encoder_free(encoder);
-    return NULL;
-}
+/* --- Pools ------------------------------------------------------------------------------------ */
 
-void compression_encoder_free(struct compression_encoder *encoder) {
-    if (!encoder)
-        return;
+static void free_encoder(struct compression_encoder *encoder) {
     codecs[encoder->coding].close(encoder);
     free(encoder);
 }
+
+static struct compression_encoder *new_encoder(const struct compression_pool *pool,
+                                               uint64_t length) {
+    struct compression_encoder *encoder = calloc(1, sizeof *encoder);
+    if (!encoder)
+        return NULL;
+    encoder->coding = pool->coding;
+    if (codecs[pool->coding].open(encoder, pool->level, length))
+        return encoder;
+    free_encoder(encoder);
+    return NULL;
+}
+
+struct compression_encoder *compression_take(struct compression_pool *pool, uint64_t length) {
+    struct compression_encoder *encoder = pool->idle;
+    if (!encoder)
+        return new_encoder(pool, length);
+    pool->idle = encoder->next;
+    pool->idle_count--;
+    if (codecs[encoder->coding].reset(encoder, length))
+        return encoder;
+    free_encoder(encoder);
+    return NULL;
+}
+
+void compression_give(struct compression_pool *pool, struct compression_encoder *encoder) {
+    if (!encoder)
+        return;
+    if (pool->idle_count == IDLE || !codecs[encoder->coding].reset) {
+        free_encoder(encoder);
+        return;
+    }
+    encoder->next = pool->idle;
+    pool->idle = encoder;
+    pool->idle_count++;
+}
+
+void compression_pool_release(struct compression_pool *pool) {
+    while (pool->idle) {
+        struct compression_encoder *next = pool->idle->next;
+        free_encoder(pool->idle);
+        pool->idle = next;
+    }
+}
+
+/* --- Encoding --------------------------------------------------------------------------------- */
 
 int compression_encode(struct compression_encoder *encoder, bool is_last,
                        struct compression_flow *flow) {

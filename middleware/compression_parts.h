@@ -19,13 +19,27 @@ bool compression_has(enum compression_coding coding);
 int compression_highest_level(enum compression_coding coding);
 
 /*
- * An encoder turns bytes into fewer bytes, piece by piece. Any thread may use it, one at a time.
+ * Encoders that are not in use: they hold some 100 KiB each, which take longer to get from the
+ * system than a small body to be encoded. One pool for each coding and level, and one thread.
+ */
+struct compression_pool {
+    enum compression_coding coding;
+    int level;
+    struct compression_encoder *idle;
+    size_t idle_count;
+};
+
+void compression_pool_release(struct compression_pool *pool);
+
+/*
+ * An encoder turns bytes into fewer bytes, piece by piece. Any thread may do that, one at a time.
  * `length` is how many there will be, 0 if nobody knows. NULL when there is no memory.
  */
 struct compression_encoder;
-struct compression_encoder *compression_encoder_new(enum compression_coding coding, int level,
-                                                    uint64_t length);
-void compression_encoder_free(struct compression_encoder *encoder); /* NULL is fine */
+struct compression_encoder *compression_take(struct compression_pool *pool, uint64_t length);
+
+/* Back to its pool, whatever it has done. NULL is fine. */
+void compression_give(struct compression_pool *pool, struct compression_encoder *encoder);
 
 /* What goes in, and where it comes out. Both move on. */
 struct compression_flow {

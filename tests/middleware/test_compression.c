@@ -110,7 +110,8 @@ static void fill(char *data, size_t length) {
 /* Each piece can be read as soon as it is out, with as little room as there may be. */
 static void each_piece(enum compression_coding coding, int level, size_t piece, size_t room) {
     static char data[300000], encoded[700000];
-    struct compression_encoder *encoder = compression_encoder_new(coding, level, 0);
+    struct compression_pool pool = {.coding = coding, .level = level};
+    struct compression_encoder *encoder = compression_take(&pool, 0);
     const char *name = compression_coding_names[coding];
     size_t in = 0, out = 0;
     bool ended = false;
@@ -137,7 +138,8 @@ static void each_piece(enum compression_coding coding, int level, size_t piece, 
             assert_true(ended == is_last);
         }
     }
-    compression_encoder_free(encoder);
+    compression_give(&pool, encoder);
+    compression_pool_release(&pool);
 }
 
 static void encoders(void **state) {
@@ -149,6 +151,33 @@ static void encoders(void **state) {
         each_piece(coding, 4, 10000, 1000);
         each_piece(coding, 6, 100, 400000);
         each_piece(coding, compression_highest_level(coding), 90000, 32768);
+    }
+}
+
+/* An encoder that was given back in the middle starts anew, with a length or without. */
+static void used_again(void **state) {
+    static char data[50000], encoded[60000];
+    fill(data, sizeof data);
+    for (int i = 0; i < COMPRESSION_CODINGS; i++) {
+        struct compression_pool pool = {.coding = (enum compression_coding)i, .level = 3};
+        if (!compression_has(pool.coding))
+            continue;
+        for (int round = 0; round < 8; round++) {
+            bool is_whole = round % 3 != 1, ended;
+            struct compression_encoder *encoder =
+                compression_take(&pool, round % 2 ? sizeof data : 0);
+            struct compression_flow flow = {(uint8_t *)data, sizeof data, (uint8_t *)encoded,
+                                            is_whole ? sizeof encoded : 100};
+            assert_int_equal(compression_encode(encoder, true, &flow), is_whole);
+            size_t length = sizeof encoded - flow.out_left;
+            if (is_whole) {
+                assert_int_equal(decode(compression_coding_names[i], encoded, length, &ended),
+                                 sizeof data);
+                assert_memory_equal(decoded, data, sizeof data);
+            }
+            compression_give(&pool, encoder);
+        }
+        compression_pool_release(&pool);
     }
 }
 
@@ -542,6 +571,7 @@ static int fill_data(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(encoders),
+        cmocka_unit_test(used_again),
         cmocka_unit_test(types),
         cmocka_unit_test(sizes),
         cmocka_unit_test(what_is_left_alone),
