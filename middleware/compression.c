@@ -5,13 +5,15 @@
 #include <strings.h>
 
 #define THRESHOLD 1024
-#define THREAD_SIZE (16 * 1024)
+#define THREAD_SIZE (8 * 1024)
 #define PIECE (32 * 1024) /* of a stream, before and after */
 
 struct compression {
     compression_options_t options;
-    struct compression_pool pools[COMPRESSION_CODINGS]; /* the best coding first */
-    const char *offers[COMPRESSION_CODINGS + 2];        /* their names, and identity */
+    enum compression_coding codings[COMPRESSION_CODINGS]; /* the best first */
+    struct compression_pool pools[COMPRESSION_CODINGS];
+    size_t pool_count;
+    const char *offers[COMPRESSION_CODINGS + 2]; /* their names, and identity */
     size_t count;
     int by_default, by_wildcard; /* places among them; -1: none */
 };
@@ -19,48 +21,44 @@ struct compression {
 static const char identity[] = "identity";
 static const char choice_name[] = "compression.choice"; /* of the value of a ctx */
 
-/* --- Encoding, here or by a thread ------------------------------------------------------------ */
-
-struct work {
-    struct compression_encoder *encoder;
-    struct compression_flow flow;
-    bool is_last;
-    int result;
-};
-
-static void run_work(void *arg) {
-    struct work *work = arg;
-    work->result = compression_encode(work->encoder, work->is_last, &work->flow);
-}
-
-static int do_work(struct work *work, size_t thread_size) {
-    int err = 0;
-    if (work->flow.in_left <= thread_size)
-        run_work(work);
-    else
-        err = await_work(run_work, work);
-    return err ? err : work->result;
-}
-
 /* --- A body in memory ------------------------------------------------------------------------- */
 
-static int encode_bytes(ctx_t *ctx, struct compression_encoder *encoder, size_t thread_size) {
-    bytes_t body = ctx_body_bytes(ctx);
-    size_t bound = compression_bound(encoder, body.length);
-    uint8_t *room = malloc(bound);
-    struct compression_flow flow = {(const uint8_t *)body.data, body.length, room, bound};
-    struct work work = {encoder, flow, true, 0};
-    int result = room ? do_work(&work, thread_size) : UV_ENOMEM;
-    if (result >= 0)
-        result = result ? ctx_bytes(ctx, room, bound - work.flow.out_left) : UV_ENOBUFS;
-    free(room);
-    return result;
+/* Those that wait for a thread hold no encoder, so that a crowd of them takes no memory. */
+struct whole {
+    struct compression_pool *pool;
+    bytes_t body;
+    uint8_t *room;
+    size_t length; /* of what is in it */
+    int err;
+};
+
+static int encode_whole(struct whole *whole, struct compression_encoder *encoder) {
+    size_t bound = compression_bound(encoder, whole->body.length);
+    uint8_t *room = whole->room = malloc(bound);
+    struct compression_flow flow = {(const uint8_t *)whole->body.data, whole->body.length, room,
+                                    bound};
+    int result = room ? compression_encode(encoder, true, &flow) : UV_ENOMEM;
+    whole->length = bound - flow.out_left;
+    return result < 0 ? result : result ? 0 : UV_ENOBUFS;
+}
+
+static void run_whole(void *arg) {
+    struct whole *whole = arg;
+    struct compression_encoder *encoder = compression_take(whole->pool, whole->body.length);
+    whole->err = encoder ? encode_whole(whole, encoder) : UV_ENOMEM;
+    compression_give(whole->pool, encoder);
 }
 
 static int compress_bytes(ctx_t *ctx, struct compression_pool *pool, size_t thread_size) {
-    struct compression_encoder *encoder = compression_take(pool, ctx_body_bytes(ctx).length);
-    int err = encoder ? encode_bytes(ctx, encoder, thread_size) : UV_ENOMEM;
-    compression_give(pool, encoder);
+    struct whole whole = {.pool = pool, .body = ctx_body_bytes(ctx)};
+    int err = 0;
+    if (whole.body.length <= thread_size)
+        run_whole(&whole);
+    else
+        err = await_work(run_whole, &whole);
+    if (!err)
+        err = whole.err ? whole.err : ctx_bytes(ctx, whole.room, whole.length);
+    free(whole.room);
     return err;
 }
 
@@ -69,10 +67,13 @@ static int compress_bytes(ctx_t *ctx, struct compression_pool *pool, size_t thre
 struct stream {
     body_stream_t inner;
     struct compression_pool *pool;
+    struct compression_encoder *encoder;
     size_t thread_size;
-    struct work work;
+    struct compression_flow flow;
+    int result;
     const uint8_t *ready; /* encoded, and not yet taken */
-    bool is_busy;         /* not all of what was read is encoded */
+    bool is_last;         /* it has said all */
+    bool is_busy;         /* not all of that is encoded */
     bool is_over;
     uint8_t in[PIECE], out[PIECE];
 };
@@ -82,36 +83,44 @@ static int refill(ctx_t *ctx, struct stream *stream) {
     ssize_t n = stream->inner.read(ctx, stream->inner.state, stream->in, PIECE);
     if (n < 0)
         return (int)n;
-    stream->work.flow.in = stream->in;
-    stream->work.flow.in_left = (size_t)n;
-    stream->work.is_last = n == 0;
+    stream->flow.in = stream->in;
+    stream->flow.in_left = (size_t)n;
+    stream->is_last = n == 0;
     stream->is_busy = true;
     return 0;
 }
 
+static void run_stream(void *arg) {
+    struct stream *stream = arg;
+    stream->result = compression_encode(stream->encoder, stream->is_last, &stream->flow);
+}
+
 static int encode_more(struct stream *stream) {
-    stream->work.flow.out = stream->out;
-    stream->work.flow.out_left = PIECE;
-    stream->ready = stream->out;
-    int result = do_work(&stream->work, stream->thread_size);
-    if (result < 0)
-        return result;
-    stream->is_busy = result == 0;
-    stream->is_over = result == 1 && stream->work.is_last;
+    int err = 0;
+    stream->ready = stream->flow.out = stream->out;
+    stream->flow.out_left = PIECE;
+    if (stream->flow.in_left <= stream->thread_size)
+        run_stream(stream);
+    else
+        err = await_work(run_stream, stream);
+    if (err || stream->result < 0)
+        return err ? err : stream->result;
+    stream->is_busy = stream->result == 0;
+    stream->is_over = !stream->is_busy && stream->is_last;
     return 0;
 }
 
 /* All that was read goes out before more is asked for: it may be long in coming. */
 static ssize_t read_encoded(ctx_t *ctx, void *state, void *buffer, size_t size) {
     struct stream *stream = state;
-    while (stream->ready == stream->work.flow.out && !stream->is_over) {
+    while (stream->ready == stream->flow.out && !stream->is_over) {
         int err = stream->is_busy ? 0 : refill(ctx, stream);
         if (!err)
             err = encode_more(stream);
         if (err)
             return err;
     }
-    size_t n = (size_t)(stream->work.flow.out - stream->ready);
+    size_t n = (size_t)(stream->flow.out - stream->ready);
     if (n > size)
         n = size;
     memcpy(buffer, stream->ready, n);
@@ -123,7 +132,7 @@ static void close_stream(void *state) {
     struct stream *stream = state;
     if (stream->inner.close)
         stream->inner.close(stream->inner.state);
-    compression_give(stream->pool, stream->work.encoder);
+    compression_give(stream->pool, stream->encoder);
     free(stream);
 }
 
@@ -137,8 +146,8 @@ static int compress_stream(ctx_t *ctx, struct compression_pool *pool, size_t thr
     }
     stream->pool = pool;
     stream->thread_size = thread_size;
-    stream->work.encoder = encoder;
-    stream->ready = stream->work.flow.out = stream->out;
+    stream->encoder = encoder;
+    stream->ready = stream->flow.out = stream->out;
     stream->is_busy = stream->is_over = false;
     stream->inner = ctx_take_body(ctx);
     int err = ctx_stream(ctx, (body_stream_t){read_encoded, close_stream, stream});
@@ -249,7 +258,7 @@ static int coding_of(const char *name) {
 }
 
 static void add_coding(struct compression *compression, enum compression_coding coding) {
-    compression->pools[compression->count].coding = coding;
+    compression->codings[compression->count] = coding;
     compression->offers[compression->count++] = compression_coding_names[coding];
 }
 
@@ -272,7 +281,7 @@ static const char *set_codings(struct compression *compression, const char *cons
     return compression->count > 0 ? NULL : "there is no encoding";
 }
 
-static const char *set_levels(struct compression *compression) {
+static const char *set_pools(struct compression *compression) {
     const compression_options_t *options = &compression->options;
     const int levels[COMPRESSION_CODINGS] = {
         [COMPRESSION_ZSTD] = options->zstd_level ? options->zstd_level : 3,
@@ -281,10 +290,12 @@ static const char *set_levels(struct compression *compression) {
         [COMPRESSION_DEFLATE] = options->deflate_level ? options->deflate_level : 6,
     };
     for (size_t i = 0; i < compression->count; i++) {
-        struct compression_pool *pool = &compression->pools[i];
-        pool->level = levels[pool->coding];
-        if (pool->level < 1 || pool->level > compression_highest_level(pool->coding))
+        enum compression_coding coding = compression->codings[i];
+        if (levels[coding] < 1 || levels[coding] > compression_highest_level(coding))
             return "a level is out of range";
+        if (compression_pool_init(&compression->pools[i], coding, levels[coding]))
+            return "out of memory";
+        compression->pool_count++;
     }
     return NULL;
 }
@@ -314,7 +325,7 @@ static const char *set_places(struct compression *compression) {
 
 static void destroy(void *state) {
     struct compression *compression = state;
-    for (size_t i = 0; i < compression->count; i++)
+    for (size_t i = 0; i < compression->pool_count; i++)
         compression_pool_release(&compression->pools[i]);
     free(compression);
 }
@@ -331,7 +342,7 @@ middleware_t compression(const compression_options_t *options) {
         compression->options.thread_size = THREAD_SIZE;
     const char *error = set_codings(compression, compression->options.encodings);
     if (!error)
-        error = set_levels(compression);
+        error = set_pools(compression);
     if (!error)
         error = set_places(compression);
     compression->options.encodings = NULL; /* they are the caller's, as all strings are */

@@ -50,7 +50,7 @@ typedef struct {
     int brotli_quality; /* 4, of 1 to 11 */
     int zstd_level;     /* 3, of 1 to 19 */
 
-    size_t thread_size; /* 16 KiB: larger pieces are compressed by a thread */
+    size_t thread_size; /* 8 KiB: what is larger is compressed by a thread */
 } compression_options_t;
 
 /* `options` may be NULL. */

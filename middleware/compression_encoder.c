@@ -210,12 +210,31 @@ static struct compression_encoder *new_encoder(const struct compression_pool *po
     return NULL;
 }
 
+int compression_pool_init(struct compression_pool *pool, enum compression_coding coding,
+                          int level) {
+    *pool = (struct compression_pool){.coding = coding, .level = level};
+    return uv_mutex_init(&pool->lock);
+}
+
+void compression_pool_release(struct compression_pool *pool) {
+    while (pool->idle) {
+        struct compression_encoder *next = pool->idle->next;
+        free_encoder(pool->idle);
+        pool->idle = next;
+    }
+    uv_mutex_destroy(&pool->lock);
+}
+
 struct compression_encoder *compression_take(struct compression_pool *pool, uint64_t length) {
+    uv_mutex_lock(&pool->lock);
     struct compression_encoder *encoder = pool->idle;
+    if (encoder) {
+        pool->idle = encoder->next;
+        pool->idle_count--;
+    }
+    uv_mutex_unlock(&pool->lock);
     if (!encoder)
         return new_encoder(pool, length);
-    pool->idle = encoder->next;
-    pool->idle_count--;
     if (codecs[encoder->coding].reset(encoder, length))
         return encoder;
     free_encoder(encoder);
@@ -225,21 +244,16 @@ struct compression_encoder *compression_take(struct compression_pool *pool, uint
 void compression_give(struct compression_pool *pool, struct compression_encoder *encoder) {
     if (!encoder)
         return;
-    if (pool->idle_count == IDLE || !codecs[encoder->coding].reset) {
+    uv_mutex_lock(&pool->lock);
+    bool is_kept = pool->idle_count < IDLE && codecs[encoder->coding].reset;
+    if (is_kept) {
+        encoder->next = pool->idle;
+        pool->idle = encoder;
+        pool->idle_count++;
+    }
+    uv_mutex_unlock(&pool->lock);
+    if (!is_kept)
         free_encoder(encoder);
-        return;
-    }
-    encoder->next = pool->idle;
-    pool->idle = encoder;
-    pool->idle_count++;
-}
-
-void compression_pool_release(struct compression_pool *pool) {
-    while (pool->idle) {
-        struct compression_encoder *next = pool->idle->next;
-        free_encoder(pool->idle);
-        pool->idle = next;
-    }
 }
 
 /* --- Encoding --------------------------------------------------------------------------------- */

@@ -19,26 +19,27 @@ bool compression_has(enum compression_coding coding);
 int compression_highest_level(enum compression_coding coding);
 
 /*
- * Encoders that are not in use: they hold some 100 KiB each, which take longer to get from the
- * system than a small body to be encoded. One pool for each coding and level, and one thread.
+ * An encoder turns bytes into fewer bytes, piece by piece. It holds some 100 KiB, which take longer
+ * to get from the system than a small body to be encoded; so some that are not in use are kept, in
+ * a pool for each coding and level. Any thread may take one and give it back, and use what it has
+ * taken.
  */
+struct compression_encoder;
 struct compression_pool {
     enum compression_coding coding;
     int level;
+    uv_mutex_t lock;
     struct compression_encoder *idle;
     size_t idle_count;
 };
 
-void compression_pool_release(struct compression_pool *pool);
+int compression_pool_init(struct compression_pool *pool, enum compression_coding coding, int level);
+void compression_pool_release(struct compression_pool *pool); /* all have been given back */
 
-/*
- * An encoder turns bytes into fewer bytes, piece by piece. Any thread may do that, one at a time.
- * `length` is how many there will be, 0 if nobody knows. NULL when there is no memory.
- */
-struct compression_encoder;
+/* `length` is how many bytes will be encoded, 0 if nobody knows. NULL when there is no memory. */
 struct compression_encoder *compression_take(struct compression_pool *pool, uint64_t length);
 
-/* Back to its pool, whatever it has done. NULL is fine. */
+/* Whatever it has done. NULL is fine. */
 void compression_give(struct compression_pool *pool, struct compression_encoder *encoder);
 
 /* What goes in, and where it comes out. Both move on. */
