@@ -55,8 +55,9 @@ typedef struct {
     bool no_ranges;    /* Range is ignored */
     size_t max_ranges; /* 16 at once; beyond it Range is ignored */
 
-    /* Called before headers are set, for others, or for other values: with the path of the file as
-     * it is sent, and what is known about it. May suspend. What it returns, if not 0, is thrown. */
+    /* Called before headers are set, for others, or for other values: with the path of the file,
+     * without .br and so on, and what is known about the one that is sent. May suspend. What it
+     * returns, if not 0, is thrown. */
     int (*set_headers)(ctx_t *ctx, const char *path, const uv_stat_t *stat);
 
     /* what is kept of what was found */

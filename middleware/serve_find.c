@@ -235,7 +235,7 @@ may_await int serve_find(const char *root, const serve_options_t *options, const
 
 /* Linux tells what it knows already, without asking a server far away. */
 static int look_again(int descriptor, uv_stat_t *stat) {
-#ifdef AT_STATX_DONT_SYNC
+#if defined STATX_MTIME && defined AT_STATX_DONT_SYNC
     struct statx known;
     if (statx(descriptor, "", AT_EMPTY_PATH | AT_STATX_DONT_SYNC, STATX_SIZE | STATX_MTIME,
               &known) == 0) {

@@ -70,6 +70,7 @@ export async function makeTree () {
   const noise = Buffer.alloc(300_000, 'The quick brown fox jumps over the lazy dog. ')
   await fs.writeFile(path.join(root, 'large.txt'), noise)
   await fs.utimes(path.join(root, 'large.txt'), TIME, TIME)
+  await fs.writeFile(path.join(root, 'large.bin'), Buffer.alloc(20_000_000, 7))
   await fs.mkdir(path.join(root, 'x.html'))
   await fs.symlink('hello.txt', path.join(root, 'link.txt'))
   await fs.symlink('docs', path.join(root, 'links'))

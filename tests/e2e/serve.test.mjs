@@ -2,9 +2,13 @@
 // conditions. Ranges are checked against the RFC itself, since koa-range is wrong.
 
 import assert from 'node:assert/strict'
+import fs from 'node:fs/promises'
+import http from 'node:http'
 import { createRequire } from 'node:module'
 import { test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { startBoth, inTurns, names, TIME } from './files.mjs'
+import { eventually } from './support.mjs'
 import { chance, scale, seed } from './traffic/chance.mjs'
 
 const PATHS = 4000 * scale
@@ -297,6 +301,35 @@ test('ranges of a file that is large: in order, from many at once', async () => 
   const pieces = await Promise.all(Array.from({ length: 30 }, (_, i) =>
     both.askOurs({ path: '/ranges/large.txt', headers: { Range: `bytes=${i * 10_000}-${i * 10_000 + 9_999}` } })))
   assert.ok(Buffer.concat(pieces.map(piece => piece.body)).equals(body))
+})
+
+test('clients that go in the middle of a file leave nothing open', { skip: process.platform !== 'linux' }, async () => {
+  const count = async () => (await fs.readdir(`/proc/${both.ours.child.pid}/fd`)).length
+  const before = await count()
+  for (let i = 0; i < 30; i++) {
+    await new Promise(resolve => {
+      const request = http.get({ port: both.ours.port, path: '/ranges/large.bin', agent: false }, response => {
+        response.once('data', () => request.destroy()).on('error', () => {})
+      })
+      request.on('error', () => {}).on('close', resolve)
+    })
+  }
+  await eventually(async () => await count() <= before + 1, 'its descriptors are closed') // one is kept, with the file
+})
+
+test('a client that takes its time gets all of a large file', async () => {
+  let length = 0
+  await new Promise((resolve, reject) => {
+    http.get({ port: both.ours.port, path: '/ranges/large.bin', agent: false }, async response => {
+      for await (const chunk of response) {
+        assert.ok(chunk.every(byte => byte === 7))
+        length += chunk.length
+        if (length % 16 === 0) await sleep(1)
+      }
+      resolve()
+    }).on('error', reject)
+  })
+  assert.equal(length, 20_000_000)
 })
 
 test('it ends well', () => both.stop())
