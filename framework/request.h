@@ -187,16 +187,67 @@ may_await ssize_t ctx_read(ctx_t *ctx, void *buffer, size_t size);
 
 #ifdef ACACIA_HAVE_JSON
 /* The body of the request as JSON: *json gets a reference for the caller, who gives it up by
- * json_decref. -400 if it is not JSON, and what ctx_read_body returns. */
+ * json_decref. Returns what ctx_read_body and ctx_parse_json return. */
 may_await int ctx_read_json(ctx_t *ctx, json_t **json);
+
+/*
+ * Any text of JSON that a client has sent: any value, in UTF-8. *json gets a reference for the
+ * caller, or NULL.
+ *
+ * Returns 0 or -400, thrown with the reason: what is no JSON; a name twice in one object; a NUL in
+ * a string; more than 200 levels of arrays and objects. jansson goes down a level by calling
+ * itself, to parse, to print and to free, and what it may do by itself is too much for the stack of
+ * a coroutine: give it no text of a client without this.
+ */
+int ctx_parse_json(ctx_t *ctx, bytes_t text, json_t **json);
 
 /* The query as an object: {"name": "value"}, and {"name": ["a", "b"]} for a repeated one. A new
  * reference, or NULL when there is no memory. */
 json_t *ctx_query_json(ctx_t *ctx);
 
 /* The same for names that nest, "user[name]=a&user[tags][]=b", as npm's qs reads them: {"user":
- * {"name": "a", "tags": ["b"]}}. At most 5 levels and 1,000 pairs. */
+ * {"name": "a", "tags": ["b"]}}. It is ctx_nest_pairs without options. */
 json_t *ctx_query_nested(ctx_t *ctx);
+#endif
+
+/* --- Forms ------------------------------------------------------------------------------------ */
+
+/* middleware/body_parser.h and middleware/multipart.h read whole forms; this is what they are made
+ * of. */
+
+/* A name and its value, decoded; never NULL. */
+typedef struct {
+    const char *name, *value;
+} form_pair_t;
+
+/*
+ * The pairs in a text that is written as a query is, such as the body of a form,
+ * application/x-www-form-urlencoded: in their order, repeated names included, in memory of the ctx.
+ * No text is wrong; what is not UTF-8, and a NUL, becomes U+FFFD. Returns 0 or UV_ENOMEM.
+ */
+int ctx_parse_form(ctx_t *ctx, bytes_t text, form_pair_t **pairs, size_t *count);
+
+/* What names of pairs mean. Zero is what npm's qs does without options. */
+typedef struct {
+    bool dots;    /* "user.name" is the same as "user[name]" */
+    size_t depth; /* 5 brackets of a name count, and the rest is one key; at most 32 */
+    size_t items; /* 20 in an array; with more of them, or a higher index, it becomes an object */
+    size_t pairs; /* 1,000; those behind them don't count; at most 10,000 */
+} nesting_options_t;
+
+#ifdef ACACIA_HAVE_JSON
+/*
+ * Pairs whose names nest, as npm's qs reads them:
+ *
+ *     a=1&a=2, a[]=1&a[]=2    {"a": ["1", "2"]}
+ *     a[b][c]=1&a[d]=2        {"a": {"b": {"c": "1"}, "d": "2"}}
+ *     a[1]=x&a[0]=y           {"a": ["y", "x"]}
+ *
+ * Pairs are dropped that have no name, or one that all objects of JavaScript have ("__proto__").
+ * `options` may be NULL. A new reference, or NULL when there is no memory.
+ */
+json_t *ctx_nest_pairs(ctx_t *ctx, const form_pair_t *pairs, size_t count,
+                       const nesting_options_t *options);
 #endif
 
 #ifdef __GNUC__

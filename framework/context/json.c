@@ -35,15 +35,43 @@ int ctx_json(ctx_t *ctx, json_t *json) {
     return err ? err : context_set_body(context, (bytes_t){text, length}, NULL);
 }
 
-may_await int ctx_read_json(ctx_t *ctx, json_t **json) {
+#define LEVELS_MAX 200
+
+/* Are there more levels than that? What follows an error does not matter: it is refused anyway. */
+static bool is_too_deep(bytes_t text) {
+    int level = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < text.length && level <= LEVELS_MAX; i++) {
+        char c = text.data[i];
+        if (c == '"')
+            in_string = !in_string;
+        else if (in_string)
+            i += c == '\\';
+        else
+            level += (c == '[' || c == '{') - (c == ']' || c == '}');
+    }
+    return level > LEVELS_MAX;
+}
+
+int ctx_parse_json(ctx_t *ctx, bytes_t text, json_t **json) {
+    const size_t flags = JSON_DECODE_ANY | JSON_REJECT_DUPLICATES;
     json_error_t error;
+    *json = NULL;
+    if (is_too_deep(text))
+        return ctx_throw(ctx, 400, "invalid JSON: more than %d levels", LEVELS_MAX);
+    if (text.length >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
+        text = (bytes_t){text.data + 3, text.length - 3};
+    *json = json_loadb(text.data, text.length, flags, &error);
+    if (!*json && json_error_code(&error) == json_error_out_of_memory)
+        return context_no_memory(context_of(ctx));
+    return *json ? 0 : ctx_throw(ctx, 400, "invalid JSON: %s", error.text);
+}
+
+may_await int ctx_read_json(ctx_t *ctx, json_t **json) {
     bytes_t body;
     *json = NULL;
     int err = ctx_read_body(ctx, &body);
-    if (err)
-        return err;
-    *json = json_loadb(body.data, body.length, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES, &error);
-    return *json ? 0 : ctx_throw(ctx, 400, "invalid JSON: %s", error.text);
+    return err ? err : ctx_parse_json(ctx, body, json);
 }
 
 /* Whatever bytes a client has sent, as JSON can hold them: what is not UTF-8 is taken for Latin-1,
@@ -93,13 +121,18 @@ json_t *ctx_query_json(ctx_t *ctx) {
     return object;
 }
 
-json_t *ctx_query_nested(ctx_t *ctx) {
-    struct context *context = context_of(ctx);
+json_t *ctx_nest_pairs(ctx_t *ctx, const form_pair_t *pairs, size_t count,
+                       const nesting_options_t *options) {
     json_t *object;
-    if (nested_parse(context_query(context), &object) == 0)
+    if (nested_parse(pairs, count, options, &object) == 0)
         return object;
-    context_no_memory(context);
+    context_no_memory(context_of(ctx));
     return NULL;
+}
+
+json_t *ctx_query_nested(ctx_t *ctx) {
+    const struct query *query = context_query(context_of(ctx));
+    return ctx_nest_pairs(ctx, query->pairs, query->count, NULL);
 }
 
 /* --- ctx.toJSON ------------------------------------------------------------------------------- */

@@ -2,7 +2,6 @@
 
 #ifdef ACACIA_HAVE_JSON
 
-#include "context/query.h"
 #include "context/span.h"
 #include "runtime/arena.h"
 
@@ -13,9 +12,17 @@
 #include <string.h>
 #include <uv.h>
 
-#define PAIRS_MAX 1000
-#define BRACKETS_MAX 5
-#define ITEMS_MAX 20
+/* What options can allow. */
+#define DEPTH_MAX 32
+#define PAIRS_MAX 10000
+
+/* What all of it is made with. */
+struct nesting {
+    struct arena *arena;
+    bool dots;
+    size_t depth, pairs;
+    int64_t items;
+};
 
 /* --- Values ----------------------------------------------------------------------------------- */
 
@@ -155,46 +162,52 @@ static bool append(struct arena *arena, struct node *container, struct node *nod
     return add(arena, container, key_of_index(container->highest + 1), node);
 }
 
-static struct node *new_pair(struct arena *arena, struct node *first, struct node *second) {
-    struct node *array = new_container(arena, true);
-    return array && append(arena, array, first) && append(arena, array, second) ? array : NULL;
+static struct node *new_pair(const struct nesting *nesting, struct node *first,
+                             struct node *second) {
+    struct node *array = new_container(nesting->arena, true);
+    if (!array || !append(nesting->arena, array, first) || !append(nesting->arena, array, second))
+        return NULL;
+    if (nesting->items < 2)
+        make_list(array);
+    return array;
 }
 
 /* A text behind what has the same name. */
-static bool combine(struct arena *arena, struct node **slot, struct node *text) {
+static bool combine(const struct nesting *nesting, struct node **slot, struct node *text) {
     struct node *target = *slot;
     if (!is_container(target))
-        return (*slot = new_pair(arena, target, text));
-    if (target->is_array && target->count >= ITEMS_MAX)
+        return (*slot = new_pair(nesting, target, text));
+    if (target->is_array && (int64_t)target->count >= nesting->items)
         make_list(target);
-    return append(arena, target, text);
+    return append(nesting->arena, target, text);
 }
 
 /* "a[b]=1&a=2" becomes an array of both, and stays a list should it turn into an object later. */
-static bool merge_text(struct arena *arena, struct node **slot, struct node *text) {
+static bool merge_text(const struct nesting *nesting, struct node **slot, struct node *text) {
     struct node *target = *slot;
     if (*text->text == '\0')
         return true;
     if (!is_container(target) || target->is_array || target->is_list)
-        return combine(arena, slot, text);
-    if (!(*slot = new_pair(arena, target, text)))
+        return combine(nesting, slot, text);
+    if (!(*slot = new_pair(nesting, target, text)))
         return false;
     (*slot)->is_list = true;
     return true;
 }
 
 /* "a=1&a[]=2" and "a=1&a[b]=2": the text comes first. */
-static bool merge_under_text(struct arena *arena, struct node **slot, struct node *source) {
+static bool merge_under_text(const struct nesting *nesting, struct node **slot,
+                             struct node *source) {
     if (!source->is_array && !source->is_list)
-        return (*slot = new_pair(arena, *slot, source));
-    struct node *all = new_container(arena, source->is_array);
-    if (!all || !append(arena, all, *slot))
+        return (*slot = new_pair(nesting, *slot, source));
+    struct node *all = new_container(nesting->arena, source->is_array);
+    if (!all || !append(nesting->arena, all, *slot))
         return false;
     all->is_list = source->is_list;
     for (struct member *member = source->first; member; member = member->next)
-        if (!add(arena, all, key_of_index(member->key.index + 1), member->node))
+        if (!add(nesting->arena, all, key_of_index(member->key.index + 1), member->node))
             return false;
-    if (all->is_array && all->highest >= ITEMS_MAX)
+    if (all->is_array && all->highest >= nesting->items)
         make_list(all);
     *slot = all;
     return true;
@@ -202,34 +215,34 @@ static bool merge_under_text(struct arena *arena, struct node **slot, struct nod
 
 /* One value of a container into another. If both have one of that key, which are to be merged next,
  * *slot and *deeper become these. */
-static bool merge_member(struct arena *arena, struct node *target, const struct member *member,
-                         struct node ***slot, struct node **deeper) {
+static bool merge_member(const struct nesting *nesting, struct node *target,
+                         const struct member *member, struct node ***slot, struct node **deeper) {
     struct node *node = member->node, **found = find(target, &member->key);
     if (!found)
-        return add(arena, target, member->key, node);
+        return add(nesting->arena, target, member->key, node);
     if (target->is_array && !(is_container(*found) && is_container(node)))
-        return append(arena, target, node);
+        return append(nesting->arena, target, node);
     if (!is_container(node))
-        return merge_text(arena, found, node);
+        return merge_text(nesting, found, node);
     *slot = found;
     *deeper = node;
     return true;
 }
 
 /* A source is either one path of containers, or has only texts in it: there is one way down. */
-static bool merge(struct arena *arena, struct node **slot, struct node *source) {
+static bool merge(const struct nesting *nesting, struct node **slot, struct node *source) {
     while (source) {
         struct node *target = *slot, *deeper = NULL;
         if (!is_container(source))
-            return merge_text(arena, slot, source);
+            return merge_text(nesting, slot, source);
         if (!is_container(target))
-            return merge_under_text(arena, slot, source);
+            return merge_under_text(nesting, slot, source);
         target->is_array &= source->is_array;
         target->is_list |= source->is_list;
         for (struct member *member = source->first; member; member = member->next)
-            if (!merge_member(arena, target, member, &slot, &deeper))
+            if (!merge_member(nesting, target, member, &slot, &deeper))
                 return false;
-        if (target->is_array && target->count > ITEMS_MAX)
+        if (target->is_array && (int64_t)target->count > nesting->items)
             make_list(target);
         source = deeper;
     }
@@ -244,7 +257,7 @@ struct segment {
 };
 
 struct path {
-    struct segment segments[1 + BRACKETS_MAX + 1]; /* what is before brackets, and what is left */
+    struct segment segments[1 + DEPTH_MAX + 1]; /* what is before brackets, and what is left */
     size_t count;
 };
 
@@ -280,12 +293,12 @@ static const char *closing(const char *open) {
 
 /* "a[b][c]" into "a", "b", "c". What stands outside of the brackets, but not before the first, does
  * not matter. False if the pair is to be dropped. */
-static bool split_name(struct path *path, const char *name) {
+static bool split_name(struct path *path, const char *name, size_t depth) {
     const char *open = strchr(name, '['), *end = name + strlen(name);
     path->count = 0;
     if (open != name && !add_segment(path, name, open ? open : end, false))
         return false;
-    for (int i = 0; open && i < BRACKETS_MAX; i++) {
+    for (size_t i = 0; open && i < depth; i++) {
         const char *close = closing(open);
         if (!close)
             break;
@@ -296,54 +309,82 @@ static bool split_name(struct path *path, const char *name) {
     return !open || add_segment(path, open, end, true);
 }
 
+/* "a.b" as "a[b]": a dot outside of brackets, and what is behind it up to the next dot or bracket.
+ * NULL when there is no memory. */
+static const char *dots_to_brackets(struct arena *arena, const char *name) {
+    char *copy = arena_alloc(arena, 2 * strlen(name) + 1), *to = copy;
+    size_t level = 0;
+    while (copy && *name) {
+        size_t length = *name == '.' && level == 0 ? strcspn(name + 1, ".[") : 0;
+        if (length > 0) {
+            *to++ = '[';
+            memcpy(to, name + 1, length);
+            to += length;
+            *to++ = ']';
+            name += 1 + length;
+            continue;
+        }
+        level += *name == '[';
+        level -= *name == ']' && level > 0;
+        *to++ = *name++;
+    }
+    if (copy)
+        *to = '\0';
+    return copy;
+}
+
 /* {name: node}, [node], or what else the segment stands for. */
-static struct node *wrap(struct arena *arena, struct segment segment, struct node *node) {
+static struct node *wrap(const struct nesting *nesting, struct segment segment, struct node *node) {
     bool any = segment.in_brackets && segment.name.length == 0;
     if (any && is_container(node) && (node->is_array || node->is_list))
         return node;
     struct key key = key_of_index(any ? 0 : index_of(segment.name));
-    if (key.index < 0 && !(key.name = arena_copy(arena, segment.name.at, segment.name.length)))
+    if (key.index < 0 &&
+        !(key.name = arena_copy(nesting->arena, segment.name.at, segment.name.length)))
         return NULL;
     bool is_index = segment.in_brackets && key.index >= 0;
-    struct node *container = new_container(arena, is_index && key.index < ITEMS_MAX);
-    if (!container || !add(arena, container, key, node))
+    struct node *container = new_container(nesting->arena, is_index && key.index < nesting->items);
+    if (!container || !add(nesting->arena, container, key, node))
         return NULL;
     container->is_list = is_index && !container->is_array;
     return container;
 }
 
-static bool merge_pair(struct arena *arena, struct node **root, const char *name,
+static bool merge_pair(const struct nesting *nesting, struct node **root, const char *name,
                        struct node *node) {
     struct path path;
-    if (!split_name(&path, name))
+    if (nesting->dots && !(name = dots_to_brackets(nesting->arena, name)))
+        return false;
+    if (!split_name(&path, name, nesting->depth))
         return true;
     while (path.count > 0)
-        if (!(node = wrap(arena, path.segments[--path.count], node)))
+        if (!(node = wrap(nesting, path.segments[--path.count], node)))
             return false;
-    return merge(arena, root, node);
+    return merge(nesting, root, node);
 }
 
 /* --- Pairs ------------------------------------------------------------------------------------ */
 
 /* Values of equal names are put together before names are taken apart. */
-static bool add_pair(struct arena *arena, struct node *flat, const struct query_pair *pair) {
+static bool add_pair(const struct nesting *nesting, struct node *flat, const form_pair_t *pair) {
     struct key key = {index_of(span_of(pair->name)), pair->name};
-    struct node *text = new_text(arena, pair->value), **found = find(flat, &key);
+    struct node *text = new_text(nesting->arena, pair->value), **found = find(flat, &key);
     if (!text)
         return false;
-    return found ? combine(arena, found, text) : add(arena, flat, key, text);
+    return found ? combine(nesting, found, text) : add(nesting->arena, flat, key, text);
 }
 
-static struct node *make_tree(struct arena *arena, const struct query *query) {
-    size_t count = query->count < PAIRS_MAX ? query->count : PAIRS_MAX;
-    struct node *flat = new_container(arena, false), *root = new_container(arena, false);
+static struct node *make_tree(const struct nesting *nesting, const form_pair_t *pairs,
+                              size_t count) {
+    struct node *flat = new_container(nesting->arena, false);
+    struct node *root = new_container(nesting->arena, false);
     if (!flat || !root)
         return NULL;
-    for (size_t i = 0; i < count; i++)
-        if (*query->pairs[i].name && !add_pair(arena, flat, &query->pairs[i]))
+    for (size_t i = 0; i < count && i < nesting->pairs; i++)
+        if (*pairs[i].name && !add_pair(nesting, flat, &pairs[i]))
             return NULL;
     for (struct member *member = flat->first; member; member = member->next)
-        if (!merge_pair(arena, &root, member->key.name, member->node))
+        if (!merge_pair(nesting, &root, member->key.name, member->node))
             return NULL;
     return root;
 }
@@ -385,10 +426,26 @@ static json_t *make_json(struct node *root) {
     return root->json;
 }
 
-int nested_parse(const struct query *query, json_t **json) {
+/* What an option says, but not more than `most`; zero is the default. */
+static size_t limit_of(size_t given, size_t fallback, size_t most) {
+    size_t limit = given ? given : fallback;
+    return limit < most ? limit : most;
+}
+
+int nested_parse(const form_pair_t *pairs, size_t count, const nesting_options_t *options,
+                 json_t **json) {
+    static const nesting_options_t none;
+    const nesting_options_t *given = options ? options : &none;
     struct arena arena;
+    const struct nesting nesting = {
+        .arena = &arena,
+        .dots = given->dots,
+        .depth = limit_of(given->depth, 5, DEPTH_MAX),
+        .items = (int64_t)limit_of(given->items, 20, PAIRS_MAX),
+        .pairs = limit_of(given->pairs, 1000, PAIRS_MAX),
+    };
     arena_init(&arena, NULL);
-    struct node *root = make_tree(&arena, query);
+    struct node *root = make_tree(&nesting, pairs, count);
     json_t *made = root ? make_json(root) : NULL;
     arena_release(&arena);
     if (!made)

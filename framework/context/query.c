@@ -55,7 +55,7 @@ int query_parse(struct query *query, struct arena *arena, const char *string, si
     }
     if (count == 0)
         return 0;
-    struct query_pair *pairs = arena_alloc(arena, count * sizeof *pairs);
+    form_pair_t *pairs = arena_alloc(arena, count * sizeof *pairs);
     char *text = arena_alloc(arena, size);
     if (!pairs || !text)
         return -ENOMEM;

@@ -8,16 +8,14 @@
 #ifndef ACACIA_QUERY_H
 #define ACACIA_QUERY_H
 
+#include "request.h"
+
 #include <stddef.h>
 
 struct arena;
 
-struct query_pair {
-    const char *name, *value; /* decoded; never NULL */
-};
-
 struct query {
-    struct query_pair *pairs; /* in the order in which they came, repeated names included */
+    form_pair_t *pairs; /* in the order in which they came, repeated names included */
     size_t count;
 };
 

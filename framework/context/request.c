@@ -164,6 +164,15 @@ bool ctx_query_at(ctx_t *ctx, size_t index, const char **name, const char **valu
     return true;
 }
 
+int ctx_parse_form(ctx_t *ctx, bytes_t text, form_pair_t **pairs, size_t *count) {
+    struct context *context = context_of(ctx);
+    struct query query;
+    int err = query_parse(&query, context->scope->arena, text.data, text.length);
+    *pairs = query.pairs;
+    *count = query.count;
+    return err ? context_no_memory(context) : 0;
+}
+
 const char *ctx_search(ctx_t *ctx) {
     const char *search = *ctx->querystring ? ctx_printf(ctx, "?%s", ctx->querystring) : "";
     return search ? search : "";

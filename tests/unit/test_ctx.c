@@ -809,6 +809,78 @@ static void test_attachments(void **state) {
     app_response_free(r);
 }
 
+/* --- Forms and JSON of clients ---------------------------------------------------------------- */
+
+static int parses_forms(ctx_t *ctx) {
+    form_pair_t *pairs;
+    size_t count;
+    assert_int_equal(
+        ctx_parse_form(ctx, (bytes_t){"a[b]=1&c+d=%C3%A9&&e&x=%00", 26}, &pairs, &count), 0);
+    assert_int_equal(count, 4);
+    assert_string_equal(pairs[0].name, "a[b]");
+    assert_string_equal(pairs[1].name, "c d");
+    assert_string_equal(pairs[1].value, "\xC3\xA9");
+    assert_string_equal(pairs[2].value, "");
+    assert_string_equal(pairs[3].value, "\xEF\xBF\xBD");
+    assert_int_equal(ctx_parse_form(ctx, (bytes_t){"", 0}, &pairs, &count), 0);
+    assert_int_equal(count, 0);
+    return ctx_text(ctx, "good");
+}
+
+static void test_forms(void **state) {
+    see(parses_forms, "/", NULL);
+}
+
+#ifdef ACACIA_HAVE_JSON
+static int nests(ctx_t *ctx) {
+    const form_pair_t pairs[] = {{"a.b", "1"}, {"a[c][]", "2"}};
+    return ctx_json(ctx, ctx_nest_pairs(ctx, pairs, 2, &(nesting_options_t){.dots = true}));
+}
+
+static void test_nesting(void **state) {
+    app_response_t *r = get(nests, NULL);
+    assert_string_equal(r->body.data, "{\"a\":{\"b\":\"1\",\"c\":[\"2\"]}}");
+    app_response_free(r);
+}
+
+static int echoes_json(ctx_t *ctx) {
+    json_t *json;
+    int err = ctx_read_json(ctx, &json);
+    return err ? err : ctx_json(ctx, json);
+}
+
+static void answers_json(const char *body, int status, const char *answer) {
+    app_response_t *r =
+        ask_with(&(app_options_t){.silent = true}, echoes_json,
+                 &(app_request_t){.method = "POST", .body = body, .body_length = strlen(body)});
+    assert_int_equal(r->status, status);
+    if (answer)
+        assert_string_equal(r->body.data, answer);
+    app_response_free(r);
+}
+
+static void test_json_of_clients(void **state) {
+    answers_json("{\"a\": [1, true, null]}", 200, "{\"a\":[1,true,null]}");
+    answers_json(" 7 ", 200, "7");
+    answers_json("\xEF\xBB\xBF[]", 200, "[]"); /* behind a byte order mark */
+    answers_json("", 400, NULL);
+    answers_json("{\"a\":1,\"a\":2}", 400, "invalid JSON: duplicate object key near '\"a\"'");
+    answers_json("\"\\u0000\"", 400, NULL);
+    answers_json("[\"[[\\\"[[\\\\\"]", 200, "[\"[[\\\"[[\\\\\"]");
+}
+
+/* jansson calls itself for each level, and the stack of a coroutine has an end. */
+static void test_deep_json(void **state) {
+    char text[2 * 201 + 1] = {0};
+    for (size_t levels = 200; levels <= 201; levels++) {
+        memset(text, '[', levels);
+        memset(text + levels, ']', levels);
+        answers_json(text, levels == 200 ? 200 : 400,
+                     levels == 200 ? text : "invalid JSON: more than 200 levels");
+    }
+}
+#endif
+
 /* --- Cookies ---------------------------------------------------------------------------------- */
 
 static const char *const keys[] = {"new", "old", NULL};
@@ -1042,6 +1114,12 @@ int main(void) {
         cmocka_unit_test(test_redirects),
         cmocka_unit_test(test_back),
         cmocka_unit_test(test_attachments),
+        cmocka_unit_test(test_forms),
+#ifdef ACACIA_HAVE_JSON
+        cmocka_unit_test(test_nesting),
+        cmocka_unit_test(test_json_of_clients),
+        cmocka_unit_test(test_deep_json),
+#endif
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_cookies_by_an_old_key),
         cmocka_unit_test(test_cookies_that_cannot_be),

@@ -71,24 +71,32 @@ void *arena_resize(struct arena *arena, void *data, size_t size, size_t new_size
 
 /* --- Checks ----------------------------------------------------------------------------------- */
 
-static json_t *parse(const char *string) {
+static json_t *parse_with(const char *string, const nesting_options_t *options) {
     struct arena arena;
     struct query query;
     json_t *json = NULL;
     arena_init(&arena, NULL);
     assert_int_equal(query_parse(&query, &arena, string, strlen(string)), 0);
-    assert_int_equal(nested_parse(&query, &json), 0);
+    assert_int_equal(nested_parse(query.pairs, query.count, options, &json), 0);
     arena_release(&arena); /* nothing may point into it */
     return json;
 }
 
+static json_t *parse(const char *string) {
+    return parse_with(string, NULL);
+}
+
 /* Members in the same order, too: JavaScript has indices first. */
-static void check(const char *string, const char *expected) {
-    json_t *json = parse(string);
+static void check_with(const char *string, const nesting_options_t *options, const char *expected) {
+    json_t *json = parse_with(string, options);
     char *text = json_dumps(json, JSON_COMPACT);
     assert_string_equal(text, expected);
     free(text);
     json_decref(json);
+}
+
+static void check(const char *string, const char *expected) {
+    check_with(string, NULL, expected);
 }
 
 static void flat(void **state) {
@@ -207,10 +215,47 @@ static void pairs_are_limited(void **state) {
     free(query);
 }
 
+static void dots(void **state) {
+    (void)state;
+    const nesting_options_t options = {.dots = true};
+    check_with("a.b=1&a[c.d]=2", &options, "{\"a\":{\"b\":\"1\",\"c.d\":\"2\"}}");
+    check_with("a.b.0=1&a.b.1=2", &options, "{\"a\":{\"b\":[\"1\",\"2\"]}}");
+    check_with("a.b[c].d=1", &options, "{\"a\":{\"b\":{\"c\":{\"d\":\"1\"}}}}");
+    check_with(".a=1&b.=2&c..d=3&.=4", &options,
+               "{\"a\":\"1\",\"b.\":\"2\",\"c.\":{\"d\":\"3\"},\".\":\"4\"}");
+    check_with("a.__proto__.b=1&a.toString=2", &options, "{}");
+}
+
+static void other_limits(void **state) {
+    (void)state;
+    check_with("a[b][c]=1", &(nesting_options_t){.depth = 1}, "{\"a\":{\"b\":{\"[c]\":\"1\"}}}");
+    check_with("a[b][c][d][e][f][g]=1", &(nesting_options_t){.depth = 6},
+               "{\"a\":{\"b\":{\"c\":{\"d\":{\"e\":{\"f\":{\"g\":\"1\"}}}}}}}");
+    check_with("a=1&a=2", &(nesting_options_t){.items = 1}, "{\"a\":{\"0\":\"1\",\"1\":\"2\"}}");
+    check_with("a[30]=x", &(nesting_options_t){.items = 31}, "{\"a\":[\"x\"]}");
+    check_with("a=1&b=2&c=3", &(nesting_options_t){.pairs = 2}, "{\"a\":\"1\",\"b\":\"2\"}");
+}
+
+/* However much of it is allowed. */
+static void depth_has_an_end(void **state) {
+    (void)state;
+    char query[1 + 3 * 1000 + 3] = "a";
+    for (int i = 0; i < 1000; i++)
+        strcat(query, "[b]");
+    strcat(query, "=1");
+    json_t *json = parse_with(query, &(nesting_options_t){.depth = 1000});
+    int levels = 0;
+    for (const json_t *at = json; json_is_object(at); levels++)
+        at = json_object_iter_value(json_object_iter((json_t *)at));
+    assert_int_equal(levels, 1 + 32 + 1);
+    json_decref(json);
+}
+
 static void no_memory(void **state) {
     (void)state;
     static const char string[] =
-        "a[b][]=1&a=2&a=3&c=1&c[20]=2&c=3&d[]=1&d[x]=2&e[f][g]=1&e[f]=2&5=1";
+        "a[b][]=1&a=2&a=3&c=1&c[20]=2&c=3&d[]=1&d[x]=2&e.f[g]=1&e[f]=2&5=1";
+    const nesting_options_t options = {.dots = true};
     struct arena arena;
     struct query query;
     json_t unset, *json = &unset;
@@ -218,7 +263,8 @@ static void no_memory(void **state) {
     assert_int_equal(query_parse(&query, &arena, string, strlen(string)), 0);
     json_set_alloc_funcs(count_malloc, free);
     size_t failures = 0;
-    for (fail_at = 1, allocations = 0; nested_parse(&query, &json) != 0; fail_at++) {
+    for (fail_at = 1, allocations = 0; nested_parse(query.pairs, query.count, &options, &json) != 0;
+         fail_at++) {
         assert_int_equal(allocations >= fail_at, 1);
         assert_ptr_equal(json, &unset);
         allocations = 0;
@@ -243,6 +289,9 @@ int main(void) {
         cmocka_unit_test(odd_brackets),
         cmocka_unit_test(inherited_names_are_dropped),
         cmocka_unit_test(pairs_are_limited),
+        cmocka_unit_test(dots),
+        cmocka_unit_test(other_limits),
+        cmocka_unit_test(depth_has_an_end),
         cmocka_unit_test(no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
