@@ -91,7 +91,8 @@ static multipart_event_t behind_boundary(multipart_parser_t *parser) {
     found_t found = begins_with(parser, "--", 2);
     if (found == PERHAPS)
         return MULTIPART_MORE;
-    parser->state = found == THERE ? MULTIPART_AT_END : MULTIPART_IN_PADDING;
+    parser->at += found == THERE ? 2 : 0;
+    parser->state = found == THERE ? MULTIPART_IN_LAST_PADDING : MULTIPART_IN_PADDING;
     return found == THERE ? MULTIPART_END : MULTIPART_MORE;
 }
 
@@ -103,9 +104,10 @@ static multipart_event_t in_padding(multipart_parser_t *parser) {
     if (found == NOT_THERE)
         return MULTIPART_MALFORMED;
     if (found == THERE) {
+        bool is_last = parser->state == MULTIPART_IN_LAST_PADDING;
         parser->at += 2;
         parser->scanned = 0;
-        parser->state = MULTIPART_IN_HEAD;
+        parser->state = is_last ? MULTIPART_IN_EPILOGUE : MULTIPART_IN_HEAD;
     }
     return MULTIPART_MORE;
 }
@@ -175,6 +177,7 @@ static multipart_event_t step(multipart_parser_t *parser, bytes_t *piece) {
     case MULTIPART_BEHIND_BOUNDARY:
         return behind_boundary(parser);
     case MULTIPART_IN_PADDING:
+    case MULTIPART_IN_LAST_PADDING:
         return in_padding(parser);
     case MULTIPART_IN_HEAD:
         return in_head(parser, piece);
@@ -182,7 +185,7 @@ static multipart_event_t step(multipart_parser_t *parser, bytes_t *piece) {
         return at_data(parser);
     case MULTIPART_IN_DATA:
         return in_data(parser, piece);
-    case MULTIPART_AT_END:
+    case MULTIPART_IN_EPILOGUE:
         break;
     }
     parser->at = parser->end;

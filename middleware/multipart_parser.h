@@ -24,7 +24,7 @@ typedef enum {
     MULTIPART_HEAD,      /* a part begins: `piece` are the lines of its head, each with its CRLF */
     MULTIPART_DATA,      /* `piece` is some of its content */
     MULTIPART_PART_END,  /* its content is complete */
-    MULTIPART_END,       /* it was the last one; what follows does not matter */
+    MULTIPART_END,       /* it was the last one; what comes behind its line does not matter */
     MULTIPART_MALFORMED, /* behind a boundary stands what must not */
     MULTIPART_HEAD_TOO_LARGE,
 } multipart_event_t;
@@ -37,7 +37,8 @@ enum multipart_state {
     MULTIPART_IN_HEAD,
     MULTIPART_AT_DATA,
     MULTIPART_IN_DATA,
-    MULTIPART_AT_END,
+    MULTIPART_IN_LAST_PADDING,
+    MULTIPART_IN_EPILOGUE,
 };
 
 typedef struct {

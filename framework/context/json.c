@@ -62,7 +62,7 @@ int ctx_parse_json(ctx_t *ctx, bytes_t text, json_t **json) {
     if (text.length >= 3 && memcmp(text.data, "\xEF\xBB\xBF", 3) == 0) /* a byte order mark */
         text = (bytes_t){text.data + 3, text.length - 3};
     *json = json_loadb(text.data, text.length, flags, &error);
-    if (!*json && json_error_code(&error) == json_error_out_of_memory)
+    if (!*json && !*error.text) /* jansson has no words when it has no memory */
         return context_no_memory(context_of(ctx));
     return *json ? 0 : ctx_throw(ctx, 400, "invalid JSON: %s", error.text);
 }

@@ -117,7 +117,7 @@ static void preamble_and_epilogue(void **state) {
     check("b", "hello\r\n-b --b\r\n--b\r\n\r\nx\r\n--b--", "<>x;.");
     check("b", "\r\n--c\r\n\r\ny\r\n--b\r\n\r\nx\r\n--b--", "<>x;.");
     check("b", "--b--\r\n--b\r\n\r\nx\r\n--b--", ".");
-    check("b", "--b\r\n\r\nx\r\n--b-- and so on", "<>x;.");
+    check("b", "--b\r\n\r\nx\r\n--b--  \r\n and so on\r\n--bx", "<>x;.");
 }
 
 static void padding(void **state) {
@@ -140,6 +140,8 @@ static void malformed(void **state) {
     check("b", "--b \r\r\n", "!");
     check("b", "--b-\r\n", "!");
     check("b", "--b- -\r\n", "!");
+    check("b", "--b\r\n\r\nx\r\n--b--x", "<>x;.!");
+    check("b", "--b-- x\r\n", ".!");
 }
 
 static void unfinished(void **state) {
