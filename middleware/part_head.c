@@ -309,5 +309,6 @@ size_t part_head_boundary(const char *content_type, char *to, size_t size) {
     while ((more = next_parameter(&at, &parameter)) > 0)
         if (is(parameter.name, "boundary") && !boundary.name.data)
             boundary = parameter;
-    return more == 0 && boundary.value.length <= size ? unquote(to, &boundary) : 0;
+    bool is_good = more == 0 && boundary.name.data && boundary.value.length <= size;
+    return is_good ? unquote(to, &boundary) : 0;
 }

@@ -80,8 +80,9 @@ static int wait_to_write(ctx_t *ctx, multipart_file_t *file, const void *data, s
     return err;
 }
 
+/* 0 until it waits. */
 static int show_received(ctx_t *ctx) {
-    return ctx_textf(ctx, "%llu", (unsigned long long)received);
+    return ctx_textf(ctx, "%llu", release ? (unsigned long long)received : 0);
 }
 
 static int let_go_on(ctx_t *ctx) {
