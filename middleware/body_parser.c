@@ -163,39 +163,18 @@ bytes_t body_raw(ctx_t *ctx) {
 /* --- JSON ------------------------------------------------------------------------------------- */
 
 #ifdef ACACIA_HAVE_JSON
-/* Every container in `containers` that is a member of `parent` is put behind it. */
-static bool add_containers(json_t *containers, const json_t *parent, bool *has_proto) {
-    json_t *value;
-    if (json_is_array(parent)) {
-        for (size_t i = 0; (value = json_array_get(parent, i)); i++)
-            if (json_is_array(value) || json_is_object(value))
-                if (json_array_append(containers, value))
-                    return false;
-        return true;
-    }
-    void *member = json_object_iter((json_t *)parent);
-    for (; member; member = json_object_iter_next((json_t *)parent, member)) {
-        value = json_object_iter_value(member);
-        if (strcmp(json_object_iter_key(member), "__proto__") == 0)
-            *has_proto = true;
-        if (json_is_array(value) || json_is_object(value))
-            if (json_array_append(containers, value))
-                return false;
-    }
-    return true;
-}
-
-/* What is harmless here changes all objects of a program in JavaScript that copies it carelessly.
- * Level by level, with a list of what is still to be looked at. */
-static int refuse_proto(ctx_t *ctx, json_t *json) {
-    json_t *containers = json_pack("[O]", json);
-    bool has_proto = false, has_memory = containers;
-    for (size_t i = 0; has_memory && !has_proto && i < json_array_size(containers); i++)
-        has_memory = add_containers(containers, json_array_get(containers, i), &has_proto);
-    json_decref(containers);
-    if (!has_memory)
-        return UV_ENOMEM;
-    return ctx_assert(ctx, !has_proto, 400, "Object contains forbidden prototype property");
+/* It calls itself for each level; ctx_parse_json has counted them. */
+static bool has_proto(const json_t *json) {
+    json_t *object = (json_t *)json, *value;
+    for (size_t i = 0; (value = json_array_get(json, i)); i++)
+        if (has_proto(value))
+            return true;
+    void *member = json_object_iter(object);
+    for (; member; member = json_object_iter_next(object, member))
+        if (strcmp(json_object_iter_key(member), "__proto__") == 0 ||
+            has_proto(json_object_iter_value(member)))
+            return true;
+    return false;
 }
 
 /* JSON of an empty body is {}, or "" if any value may come. */
@@ -216,34 +195,27 @@ static int parse_json(ctx_t *ctx, struct parsed *parsed, bytes_t text) {
     }
     if (!err)
         err = ctx_parse_json(ctx, text, &parsed->json);
+    /* harmless here, but not in a program in JavaScript that copies it carelessly */
     if (!err && (strstr(text.data, "__proto__") || strstr(text.data, "\\u")))
-        err = json_is_array(parsed->json) || json_is_object(parsed->json)
-                  ? refuse_proto(ctx, parsed->json)
-                  : 0;
+        err = ctx_assert(ctx, !has_proto(parsed->json), 400,
+                         "Object contains forbidden prototype property");
     return err;
 }
 #endif
 
 /* --- Forms ------------------------------------------------------------------------------------ */
 
-static int digit_of(char c) {
-    return c >= '0' && c <= '9'   ? c - '0'
-           : c >= 'a' && c <= 'f' ? c - 'a' + 10
-           : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                  : -1;
-}
-
 /* A form in Latin-1 as one in UTF-8: what is beyond ASCII in it, escaped or not, becomes UTF-8. */
 static int recode_form(ctx_t *ctx, bytes_t *text) {
+    const char *end = text->data + text->length;
     char *copy = ctx_alloc(ctx, 3 * text->length + 1), *to = copy;
     if (!copy)
         return UV_ENOMEM;
-    for (size_t i = 0; i < text->length; i++) {
-        const char *at = text->data + i; /* a NUL stands behind the last */
-        int high = *at == '%' ? digit_of(at[1]) : -1, low = high >= 8 ? digit_of(at[2]) : -1;
-        char byte = low >= 0 ? (char)(high << 4 | low) : *at;
+    for (const char *at = text->data; at < end; at++) {
+        int escape = charset_escape(at, end);
+        char byte = escape >= 0x80 ? (char)escape : *at;
         to += charset_decode(CHARSET_LATIN1, to, &byte, 1);
-        i += low >= 0 ? 2 : 0;
+        at += escape >= 0x80 ? 2 : 0;
     }
     *text = (bytes_t){copy, (size_t)(to - copy)};
     return 0;

@@ -1,5 +1,6 @@
 #include "charset.h"
 
+#include <ctype.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
@@ -93,4 +94,15 @@ size_t charset_decode(charset_t charset, char *to, const char *from, size_t n) {
     char *end = charset == CHARSET_LATIN1 ? decode_latin1(to, from, n) : decode_utf8(to, from, n);
     *end = '\0';
     return (size_t)(end - to);
+}
+
+static int digit_of(char c) {
+    const char *digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)c));
+    return c && at ? (int)(at - digits) : -1;
+}
+
+int charset_escape(const char *at, const char *end) {
+    if (end - at < 3 || *at != '%' || digit_of(at[1]) < 0 || digit_of(at[2]) < 0)
+        return -1;
+    return digit_of(at[1]) << 4 | digit_of(at[2]);
 }

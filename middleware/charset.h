@@ -1,4 +1,5 @@
-/* Text of clients as UTF-8: a part of body_parser and multipart. */
+/* Text of clients as UTF-8, and bytes that stand in it as escapes: a part of body_parser and
+ * multipart. */
 #ifndef ACACIA_CHARSET_H
 #define ACACIA_CHARSET_H
 
@@ -22,5 +23,8 @@ charset_t charset_of(const char *name);
  * behind which stands a NUL.
  */
 size_t charset_decode(charset_t charset, char *to, const char *from, size_t n);
+
+/* The byte that "%41" at `at` stands for; -1 if that is no escape. */
+int charset_escape(const char *at, const char *end);
 
 #endif

@@ -109,23 +109,11 @@ static const char *take_decoded(struct block *block, charset_t charset, const ch
 
 /* --- Names ------------------------------------------------------------------------------------ */
 
-static int digit_of(char c) {
-    const char *digits = "0123456789abcdef", *at = strchr(digits, tolower((unsigned char)c));
-    return c && at ? (int)(at - digits) : -1;
-}
-
-/* The byte that "%41" stands for; -1 if it is no escape. */
-static int escape_at(const char *at, const char *end) {
-    if (end - at < 3 || *at != '%' || digit_of(at[1]) < 0 || digit_of(at[2]) < 0)
-        return -1;
-    return digit_of(at[1]) << 4 | digit_of(at[2]);
-}
-
 /* What browsers can't write into a quoted string they write as escapes, and only that. */
 static size_t unescape_name(char *name, size_t length) {
     size_t n = 0;
     for (size_t i = 0; i < length; i++) {
-        int byte = escape_at(name + i, name + length);
+        int byte = charset_escape(name + i, name + length);
         bool counts = byte == '"' || byte == '\r' || byte == '\n';
         name[n++] = counts ? (char)byte : name[i];
         i += counts ? 2 : 0;
@@ -153,7 +141,7 @@ static const char *take_extended(struct block *block, bytes_t value) {
     charset_t charset = *raw ? charset_of(raw) : CHARSET_UNKNOWN;
     size_t length = 0;
     for (const char *from = second + 1; from < end; from++) {
-        int byte = escape_at(from, end);
+        int byte = charset_escape(from, end);
         if (*from == '%' && byte < 0)
             return NULL;
         raw[length++] = byte >= 0 ? (char)byte : *from;

@@ -34,13 +34,23 @@ after(() => uploads && rm(uploads, { recursive: true }))
 const agent = new http.Agent({ keepAlive: true })
 after(() => agent.destroy())
 
-// Sends the pieces one by one, each when the one before is with the kernel.
-function post (url, type, pieces, { port = server.port, chunked = false } = {}) {
+// Sends the pieces one by one, each when the one before is with the kernel. A connection that has been silent for too long
+// may be closed just now: then by another one.
+async function post (url, type, pieces, options) {
+  try {
+    return await postBy(agent, url, type, pieces, options)
+  } catch (error) {
+    if (!error.reused) throw error
+    return postBy(false, url, type, pieces, options)
+  }
+}
+
+function postBy (agent, url, type, pieces, { port = server.port, chunked = false } = {}) {
   return withPatience(new Promise((resolve, reject) => {
     const length = pieces.reduce((sum, piece) => sum + piece.length, 0)
     const headers = { 'Content-Type': type, ...(chunked ? {} : { 'Content-Length': length }) }
     const request = http.request({ port, host: '127.0.0.1', path: url, method: 'POST', headers, agent: port === server.port && agent })
-    request.on('error', reject).on('response', async response => {
+    request.on('error', error => reject(Object.assign(error, { reused: request.reusedSocket }))).on('response', async response => {
       let text = ''
       for await (const chunk of response.setEncoding('utf8')) text += chunk
       const json = response.statusCode === 200 && text[0] === '{' && JSON.parse(text)

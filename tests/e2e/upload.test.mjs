@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import http from 'node:http'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
@@ -27,7 +27,7 @@ before(async () => {
 after(() => uploads && rm(uploads, { recursive: true }))
 
 const bytes = (length, seed) => Buffer.alloc(length, chance('upload', seed).bytes(9973))
-const kept = async () => (await readdir(uploads)).filter(name => name !== '.incoming').sort()
+const kept = async () => (await readdir(uploads)).filter(name => name[0] !== '.').sort()
 const coming = () => readdir(path.join(uploads, '.incoming'))
 
 async function upload (...files) {
@@ -155,14 +155,19 @@ describe('the page', { skip: skip || (existsSync(executablePath) ? false : `no b
   })
   after(() => browser?.close())
 
+  // Files that the browser finds on the disk.
+  async function choose (...files) {
+    const directory = path.join(uploads, '.chosen')
+    await mkdir(directory, { recursive: true })
+    for (const [name, data] of files) await writeFile(path.join(directory, name), data)
+    await page.setInputFiles('#files', files.map(([name]) => path.join(directory, name)))
+  }
+
   const state = text => eventually(async () => await page.textContent('#state') === text, async () => `"${text}" on the page`)
   const files = () => page.locator('#list li').allInnerTexts()
 
   test('two files, and how far they are', async () => {
-    await page.setInputFiles('#files', [
-      { name: 'tree.png', mimeType: 'image/png', buffer: bytes(12 * MIB, 2) },
-      { name: '<img src=x onerror=alert(1)>.txt', mimeType: 'text/plain', buffer: Buffer.from('leaves') }
-    ])
+    await choose(['tree.png', bytes(12 * MIB, 2)], ['<img src=x onerror=alert(1)>.txt', 'leaves'])
     await state('stored as tree.png, _img_src=x_onerror=alert_1__.txt')
     await eventually(async () => (await files()).length === 2, 'two files')
     assert.deepEqual(await page.locator('output').allInnerTexts(), ['100 %', '100 %'])
@@ -191,7 +196,7 @@ describe('the page', { skip: skip || (existsSync(executablePath) ? false : `no b
   test('one that is cancelled', async () => {
     const session = await page.context().newCDPSession(page) // a slow line, so that there is something to cancel
     await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: MIB / 4 })
-    await page.setInputFiles('#files', [{ name: 'late', mimeType: '', buffer: bytes(8 * MIB, 3) }])
+    await choose(['late', bytes(8 * MIB, 3)])
     await eventually(async () => (await coming()).length === 1, 'it comes in')
     await page.click('#cancel')
     await state('failed: cancelled')

@@ -129,6 +129,17 @@ static void proto(void **state) {
     check(&(body_parser_options_t){.not_strict = true}, JSON, "\"__proto__\"", 200, NULL);
 }
 
+/* As deep as may be. */
+static void deep_proto(void **state) {
+    char text[199 * 6 + 32] = "", *to = text;
+    for (int i = 0; i < 199; i++)
+        to += sprintf(to, "{\"a\":");
+    to += sprintf(to, "{\"__proto__\":1}");
+    memset(to, '}', 199);
+    to[199] = '\0';
+    check(NULL, JSON, text, 400, "Object contains forbidden prototype property");
+}
+
 static bool looks_like_json(ctx_t *ctx) {
     return strcmp(ctx_get(ctx, "Content-Type"), "text/odd") == 0;
 }
@@ -506,6 +517,7 @@ int main(void) {
         cmocka_unit_test(json),
         cmocka_unit_test(malformed_json),
         cmocka_unit_test(proto),
+        cmocka_unit_test(deep_proto),
         cmocka_unit_test(further_types),
         cmocka_unit_test(forms),
         cmocka_unit_test(methods),
