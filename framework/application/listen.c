@@ -21,15 +21,9 @@ static const struct connection_events refused_events = {.closed = on_refused_clo
 
 static void on_connection(uv_stream_t *stream, int status) {
     struct app *app = ((struct listener *)stream)->app;
-    bool is_pipe = stream->type == UV_NAMED_PIPE;
-    struct connection *c = status < 0 ? NULL : connection_new(&app->loop);
+    struct connection *c = status < 0 ? NULL : connection_new(&app->loop, stream->type);
     if (!c)
         return; /* libuv accepts, and closes, when we don't */
-    if (is_pipe)
-        uv_pipe_init(app->uv, &c->uv.pipe, 0);
-    else
-        uv_tcp_init(app->uv, &c->uv.tcp);
-    c->uv.handle.data = c;
     connection_own(c, &refused_events, NULL);
     int err = uv_accept(stream, &c->uv.stream);
     if (err || app->loop.counts.connections > app->options.connections ||
@@ -39,7 +33,7 @@ static void on_connection(uv_stream_t *stream, int status) {
         return;
     }
 #ifndef __linux__
-    if (!is_pipe)
+    if (stream->type == UV_TCP)
         uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
 #endif
     if (http1_start(c, &app->options.http, &app_http_events, app)) {

@@ -366,8 +366,7 @@ static struct websocket *make_socket(struct call *call) {
 static int start_socket(struct call *call, struct websocket *ws) {
     struct app *app = call->app;
     struct connection *connection = call->connection;
-    connection->high_water = app->options.http.high_water;
-    connection->write_timeout = app->options.http.write_timeout;
+    connection->limits = &app->options.http;
     const struct ws_peer_setup setup = {
         .connection = connection,
         .codec = app->host.codec,

@@ -65,9 +65,9 @@ static bool nothing_follows(const struct http1 *h) {
 
 /* Too many answers wait to be sent: nothing else is begun before the client takes some. */
 static bool is_clogged(struct connection *c) {
-    if (c->pending > c->high_water)
+    if (connection_is_high(c))
         connection_flush(c);
-    return c->pending > c->high_water;
+    return connection_is_high(c);
 }
 
 /* The socket is read while there is room for what comes. */
@@ -78,7 +78,7 @@ static void control_flow(struct http1 *h) {
     bool busy = r ? r->dispatched && !r->ended && !wait_pending(&r->reader) : is_clogged(c);
     if (h->peer_closed)
         return;
-    c->read_limit = busy ? (limit > h->input.length ? limit - h->input.length : 1) : 0;
+    connection_limit_read(c, busy ? (limit > h->input.length ? limit - h->input.length : 1) : 0);
     if (busy && h->input.length >= limit)
         connection_read_stop(c);
     else
@@ -531,9 +531,9 @@ static int http1_write(struct exchange *exchange, const void *data, size_t lengt
     int err = r->chunked ? write_chunk(c, data, length) : connection_write(c, data, length);
     if (err)
         return err == UV_EPIPE ? gone(r) : err;
-    if (c->pending > c->high_water)
+    if (connection_is_high(c))
         connection_flush(c);
-    if (c->pending <= c->high_water)
+    if (!connection_is_high(c))
         return 0;
     bool can_wait = coroutine_self() && !exchange->detached && !r->writer.co;
     return can_wait ? wait_for(&r->writer) : 1;
@@ -628,8 +628,7 @@ int http1_start(struct connection *c, const http_options_t *options,
     h->events = events;
     h->owner = owner;
     h->go_on.run = go_on_later;
-    c->high_water = options->high_water;
-    c->write_timeout = options->write_timeout;
+    c->limits = options;
     connection_own(c, &http1_connection_events, h);
     connection_set_deadline(c, options->head_timeout);
     connection_read_start(c);

@@ -86,7 +86,7 @@ void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length) 
     struct connection *c = peer->connection;
     if (peer->state != WS_PEER_OPEN)
         return;
-    if (!c->in_flight && c->pending > c->high_water)
+    if (!c->in_flight && connection_is_high(c))
         connection_flush(c);
     if (!c->in_flight) {
         ws_peer_control(peer, OPCODE_PONG, data, length);
@@ -126,7 +126,7 @@ static void control_flow(struct ws_peer *peer) {
         c->read_limit = 0;
         connection_read_start(c);
     } else if (length < peer->read_ahead) {
-        c->read_limit = peer->read_ahead - length;
+        connection_limit_read(c, peer->read_ahead - length);
         connection_read_start(c);
     } else {
         connection_read_stop(c);

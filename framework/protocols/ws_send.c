@@ -183,8 +183,7 @@ void ws_outbox_drop(struct ws_peer *peer) {
 
 void ws_peer_refill(struct ws_peer *peer) {
     struct connection *c = peer->connection;
-    while (has_waiting(peer) && !peer->sending && connection_is_open(c) &&
-           c->pending <= c->high_water)
+    while (has_waiting(peer) && !peer->sending && connection_is_open(c) && !connection_is_high(c))
         send_first(peer);
     free_if_empty(peer);
 }
@@ -233,18 +232,14 @@ static int make_room(struct ws_peer *peer, const struct ws_outgoing *out) {
 
 /* --- Messages --------------------------------------------------------------------------------- */
 
-static bool is_high(const struct connection *c) {
-    return c->pending > c->high_water;
-}
-
 /* Where messages may be dropped they wait as such, and not as bytes of the connection. */
 static bool must_wait(struct ws_peer *peer) {
     if (peer->sending || has_waiting(peer))
         return true;
-    if (peer->options->overflow == WS_OVERFLOW_CLOSE || !is_high(peer->connection))
+    if (peer->options->overflow == WS_OVERFLOW_CLOSE || !connection_is_high(peer->connection))
         return false;
     connection_flush(peer->connection);
-    return is_high(peer->connection);
+    return connection_is_high(peer->connection);
 }
 
 static int wait_in_outbox(struct ws_peer *peer, struct shared *frame) {
@@ -253,7 +248,7 @@ static int wait_in_outbox(struct ws_peer *peer, struct shared *frame) {
     if (!added)
         return UV_ENOMEM;
     ws_peer_refill(peer);
-    return ws_peer_waiting(peer) > peer->connection->high_water;
+    return ws_peer_waiting(peer) > peer->connection->limits->high_water;
 }
 
 /* What has been written, or why not. */
@@ -263,9 +258,9 @@ static int written(struct ws_peer *peer, int err) {
         return err == UV_EPIPE ? UV_ENOTCONN : err;
     peer->loop->counts.messages_sent++;
     peer->active = loop_now(peer->loop);
-    if (is_high(c))
+    if (connection_is_high(c))
         connection_flush(c);
-    return is_high(c);
+    return connection_is_high(c);
 }
 
 /* May something be sent? Else why not. */

@@ -84,18 +84,43 @@ void connection_free_chunks(struct loop *loop) {
     loop->chunk_count = 0;
 }
 
+/* What the kernel did not take at once. Few connections ever come to that: so they don't carry it
+ * with them. */
+struct flight {
+    uv_write_t request;
+    struct chunk *chunks;
+    uint64_t deadline; /* for the peer to take some; 0: none */
+    size_t left;       /* bytes, when it was last seen to */
+};
+
+static void flight_end(struct connection *c) {
+    if (!c->in_flight)
+        return;
+    chunks_free(c->loop, c->in_flight->chunks);
+    free(c->in_flight);
+    c->in_flight = NULL;
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static void on_timer(struct timer *timer);
 
-struct connection *connection_new(struct loop *loop) {
-    struct connection *c = calloc(1, sizeof *c);
+_Static_assert(sizeof(uv_pipe_t) >= sizeof(uv_tcp_t), "a pipe is the larger one");
+
+struct connection *connection_new(struct loop *loop, uv_handle_type type) {
+    static const http_options_t no_limits = {.high_water = SIZE_MAX};
+    size_t more = type == UV_TCP ? 0 : sizeof(uv_pipe_t) - sizeof(uv_tcp_t);
+    struct connection *c = calloc(1, sizeof *c + more);
     if (!c)
         return NULL;
     c->loop = loop;
     c->timer.fn = on_timer;
-    c->high_water = SIZE_MAX;
+    c->limits = &no_limits;
     c->reason = CONNECTION_DONE;
+    if (type == UV_TCP)
+        uv_tcp_init(loop->uv, &c->uv.tcp);
+    else
+        uv_pipe_init(loop->uv, connection_pipe(c), 0);
     c->uv.handle.data = c;
     c->next = loop->connections;
     c->link = &loop->connections;
@@ -104,14 +129,6 @@ struct connection *connection_new(struct loop *loop) {
     loop->connections = c;
     loop->counts.connections++;
     return c;
-}
-
-void connection_discard(struct connection *c) {
-    *c->link = c->next;
-    if (c->next)
-        c->next->link = c->link;
-    c->loop->counts.connections--;
-    free(c);
 }
 
 void connection_own(struct connection *c, const struct connection_events *events, void *owner) {
@@ -124,12 +141,14 @@ static void drop_output(struct connection *c) {
     c->out = c->out_last = NULL;
 }
 
+/* Take it out of the list. As a rule it is the first. */
 static void forget_dirty(struct connection *c) {
+    struct connection **link = &c->loop->dirty;
     if (!c->dirty)
         return;
-    *c->dirty_link = c->next_dirty;
-    if (c->next_dirty)
-        c->next_dirty->dirty_link = c->dirty_link;
+    while (*link != c)
+        link = &(*link)->next_dirty;
+    *link = c->next_dirty;
     c->dirty = false;
 }
 
@@ -137,10 +156,13 @@ static void on_closed(uv_handle_t *handle) {
     struct connection *c = handle->data;
     forget_dirty(c);
     drop_output(c);
-    chunks_free(c->loop, c->in_flight);
-    free(c->write);
+    flight_end(c);
     c->events->closed(c);
-    connection_discard(c);
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    c->loop->counts.connections--;
+    free(c);
 }
 
 void connection_blame(struct connection *c, close_reason_t reason) {
@@ -167,27 +189,32 @@ static uint64_t earliest(uint64_t a, uint64_t b) {
 
 /* A deadline that moves away leaves the timer alone: it fires early, and is set again. */
 static void arm_timer(struct connection *c) {
-    uint64_t at = earliest(c->deadline, c->write_deadline), now = loop_now(c->loop);
+    uint64_t at = c->in_flight ? earliest(c->deadline, c->in_flight->deadline) : c->deadline;
+    uint64_t now = loop_now(c->loop);
     if (!at || c->closing || (timer_pending(&c->timer) && c->timer.expires <= at))
         return;
     loop_timer_start(c->loop, &c->timer, at > now ? at - now : 0);
 }
 
-/* Has the peer taken anything since the last look? Then it has as long again. */
-static bool write_moves(struct connection *c) {
-    size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
-    if (left >= c->write_left)
+/* Has the peer taken nothing for too long? If it has taken anything since the last look it has as
+ * long again. */
+static bool write_is_stuck(struct connection *c, uint64_t now) {
+    struct flight *flight = c->in_flight;
+    if (!flight || !flight->deadline || flight->deadline > now)
         return false;
-    c->write_left = left;
-    c->write_deadline = loop_now(c->loop) + c->write_timeout;
-    return true;
+    size_t left = uv_stream_get_write_queue_size(&c->uv.stream);
+    if (left >= flight->left)
+        return true;
+    flight->left = left;
+    flight->deadline = now + c->limits->write_timeout;
+    return false;
 }
 
 static void on_timer(struct timer *timer) {
     struct connection *c =
         (struct connection *)((char *)timer - offsetof(struct connection, timer));
     uint64_t now = loop_now(c->loop);
-    if (c->write_deadline && c->write_deadline <= now && !write_moves(c)) {
+    if (write_is_stuck(c, now)) {
         connection_close(c, CLOSE_WRITE_TIMEOUT, UV_ETIMEDOUT);
     } else if (c->deadline && c->deadline <= now) {
         c->deadline = 0;
@@ -208,9 +235,7 @@ void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
 
 static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct connection *c = handle->data;
-    size_t size =
-        c->read_limit && c->read_limit < LOOP_READ_BUFFER ? c->read_limit : LOOP_READ_BUFFER;
-    *buf = uv_buf_init(c->loop->read_buffer, (unsigned)size);
+    *buf = uv_buf_init(c->loop->read_buffer, c->read_limit ? c->read_limit : LOOP_READ_BUFFER);
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -256,9 +281,6 @@ static void mark_dirty(struct connection *c) {
         return;
     c->dirty = true;
     c->next_dirty = c->loop->dirty;
-    c->dirty_link = &c->loop->dirty;
-    if (c->next_dirty)
-        c->next_dirty->dirty_link = &c->next_dirty;
     c->loop->dirty = c;
 }
 
@@ -386,29 +408,24 @@ static void all_sent(struct connection *c) {
 static void on_written(uv_write_t *write, int status) {
     struct connection *c = write->data;
     size_t bytes = 0;
-    for (struct chunk *chunk = c->in_flight; chunk; chunk = chunk->next)
+    for (struct chunk *chunk = c->in_flight->chunks; chunk; chunk = chunk->next)
         bytes += chunk->end - chunk->start;
-    chunks_free(c->loop, c->in_flight);
-    c->in_flight = NULL;
-    free(c->write);
-    c->write = NULL;
+    flight_end(c);
     c->pending -= bytes;
-    c->write_deadline = 0;
     if (status < 0) {
         connection_close(c, CLOSE_WRITE_ERROR, status);
         return;
     }
     connection_flush(c);
-    if (c->events->drained && connection_is_open(c) && c->pending <= c->high_water)
+    if (c->events->drained && connection_is_open(c) && !connection_is_high(c))
         c->events->drained(c);
 }
 
-/* What the kernel does not take is libuv's to send when it can. Few connections ever come to that:
- * so they don't carry a request with them. */
+/* What the kernel does not take is libuv's to send when it can. */
 static void write_later(struct connection *c) {
     uv_buf_t bufs[WRITE_BUFFERS];
-    c->write = malloc(sizeof *c->write);
-    if (!c->write) {
+    struct flight *flight = malloc(sizeof *flight);
+    if (!flight) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         return;
     }
@@ -416,20 +433,22 @@ static void write_later(struct connection *c) {
     struct chunk *last = c->out;
     for (unsigned i = 1; last->next && i < WRITE_BUFFERS; i++)
         last = last->next;
-    c->in_flight = c->out;
+    flight->chunks = c->out;
+    flight->deadline = 0;
+    c->in_flight = flight;
     c->out = last->next;
     last->next = NULL;
     if (!c->out)
         c->out_last = NULL;
-    c->write->data = c;
-    int err = uv_write(c->write, &c->uv.stream, bufs, count, on_written);
+    flight->request.data = c;
+    int err = uv_write(&flight->request, &c->uv.stream, bufs, count, on_written);
     if (err) {
         connection_close(c, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_WRITE_ERROR, err);
         return;
     }
-    if (c->write_timeout) {
-        c->write_left = uv_stream_get_write_queue_size(&c->uv.stream);
-        c->write_deadline = loop_now(c->loop) + c->write_timeout;
+    if (c->limits->write_timeout) {
+        flight->left = uv_stream_get_write_queue_size(&c->uv.stream);
+        flight->deadline = loop_now(c->loop) + c->limits->write_timeout;
         arm_timer(c);
     }
 }

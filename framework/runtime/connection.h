@@ -38,29 +38,21 @@ struct connection_events {
     void (*closed)(struct connection *connection);
 };
 
+/* Most connections are idle: what they don't need then is not in here (docs/websockets.md has the
+ * numbers). */
 struct connection {
-    union {
-        uv_handle_t handle;
-        uv_stream_t stream;
-        uv_tcp_t tcp;
-        uv_pipe_t pipe;
-    } uv;
     struct loop *loop;
     const struct connection_events *events;
     void *owner;
+    const http_options_t *limits; /* of these high_water and write_timeout */
     struct chunk *out, *out_last; /* written and not sent */
-    struct chunk *in_flight;      /* given to uv_write */
-    uv_write_t *write;            /* … by this request; NULL when nothing is */
+    struct flight *in_flight;     /* given to uv_write; NULL when nothing is */
     size_t pending;               /* bytes in both */
-    size_t read_limit;            /* the most to read at once; 0: what the loop's buffer holds */
-    size_t high_water;
     struct timer timer;
-    uint64_t deadline;       /* of the owner, 0 for none */
-    uint64_t write_deadline; /* while something is in flight */
-    uint64_t write_timeout;
-    size_t write_left; /* of what is in flight, when the peer was last seen to take some */
+    uint64_t deadline;               /* of the owner, 0 for none */
     struct connection *next, **link; /* in loop->connections */
-    struct connection *next_dirty, **dirty_link;
+    struct connection *next_dirty;
+    unsigned read_limit;   /* the most to read at once; 0: what the loop's buffer holds */
     int error;             /* 0, or what libuv said when it broke */
     close_reason_t reason; /* if it did not end well */
     bool dirty : 1;        /* in loop->dirty */
@@ -70,15 +62,25 @@ struct connection {
     bool close_when_sent : 1;
     bool linger_when_sent : 1;
     bool delivering : 1; /* inside events->data */
+    union {
+        uv_handle_t handle;
+        uv_stream_t stream;
+        uv_tcp_t tcp;
+    } uv; /* last: a pipe is larger, and then the connection is, too */
 };
 
 /* The reason of an end that is none: both sides wished it. */
 #define CONNECTION_DONE CLOSE_REASONS
 
-/* A new connection whose stream is initialised by the caller (uv_tcp_init, uv_accept). NULL when
- * there is no memory. Free an unused one with connection_discard. */
-struct connection *connection_new(struct loop *loop);
-void connection_discard(struct connection *connection);
+/* A new connection over a UV_TCP or a UV_NAMED_PIPE, which the caller opens (uv_accept,
+ * uv_tcp_connect). There are no limits yet. It must be owned before it is closed. NULL when there
+ * is no memory. */
+struct connection *connection_new(struct loop *loop, uv_handle_type type);
+
+/* Its stream as a pipe, if it is one. */
+static inline uv_pipe_t *connection_pipe(struct connection *connection) {
+    return (uv_pipe_t *)&connection->uv;
+}
 
 /* From now on `owner` gets the events. */
 void connection_own(struct connection *connection, const struct connection_events *events,
@@ -122,6 +124,16 @@ void connection_blame(struct connection *connection, close_reason_t reason);
 
 static inline bool connection_is_open(const struct connection *connection) {
     return !connection->closing && !connection->close_when_sent;
+}
+
+/* Read no more than `size` bytes at once; 0 is what fits into the loop's buffer. */
+static inline void connection_limit_read(struct connection *connection, size_t size) {
+    connection->read_limit = size < LOOP_READ_BUFFER ? (unsigned)size : 0;
+}
+
+/* More waits to be sent than should. */
+static inline bool connection_is_high(const struct connection *connection) {
+    return connection->pending > connection->limits->high_water;
 }
 
 /* The peer's address as text, without its port; "" for a unix socket. */

@@ -83,13 +83,13 @@ static const struct connection_events attempt_events = {
     .closed = on_closed,
 };
 
-static struct connection *begin(struct loop *loop) {
-    struct connection *c = connection_new(loop);
-    struct attempt *attempt = c ? calloc(1, sizeof *attempt) : NULL;
-    if (c && !attempt)
-        connection_discard(c);
-    if (!attempt)
+static struct connection *begin(struct loop *loop, uv_handle_type type) {
+    struct attempt *attempt = calloc(1, sizeof *attempt);
+    struct connection *c = attempt ? connection_new(loop, type) : NULL;
+    if (!c) {
+        free(attempt);
         return NULL;
+    }
     attempt->request.data = attempt;
     connection_own(c, &attempt_events, attempt);
     return c;
@@ -115,12 +115,10 @@ static int finish(struct connection *c, int err, uint64_t deadline, struct conne
 
 static int dial_address(struct loop *loop, const struct sockaddr *address, uint64_t deadline,
                         struct connection **result) {
-    struct connection *c = begin(loop);
+    struct connection *c = begin(loop, UV_TCP);
     if (!c)
         return UV_ENOMEM;
     struct attempt *attempt = c->owner;
-    uv_tcp_init(loop->uv, &c->uv.tcp);
-    c->uv.handle.data = c;
     int err = uv_tcp_connect(&attempt->request, &c->uv.tcp, address, on_connected);
     if (!err)
         uv_tcp_nodelay(&c->uv.tcp, 1);
@@ -129,13 +127,11 @@ static int dial_address(struct loop *loop, const struct sockaddr *address, uint6
 
 static int dial_path(struct loop *loop, const char *path, uint64_t deadline,
                      struct connection **result) {
-    struct connection *c = begin(loop);
+    struct connection *c = begin(loop, UV_NAMED_PIPE);
     if (!c)
         return UV_ENOMEM;
     struct attempt *attempt = c->owner;
-    uv_pipe_init(loop->uv, &c->uv.pipe, 0);
-    c->uv.handle.data = c;
-    uv_pipe_connect(&attempt->request, &c->uv.pipe, path, on_connected);
+    uv_pipe_connect(&attempt->request, connection_pipe(c), path, on_connected);
     return finish(c, 0, deadline, result);
 }
 

@@ -1,7 +1,7 @@
 /*
- * Whole connections against the real server: the input is what a client sends, over a socket pair. The
- * first two bytes say in which pieces. When it has closed its side the server must come to rest, with
- * nothing left over.
+ * Whole connections against the real server: the input is what a client sends, over a socket pair.
+ * The first two bytes say in which pieces. When it has closed its side the server must come to
+ * rest, with nothing left over.
  */
 #include <acacia.h>
 
@@ -88,10 +88,8 @@ static void start(void) {
 }
 
 static void accept_from(int fd) {
-    struct connection *c = connection_new(&app->loop);
-    uv_pipe_init(app->uv, &c->uv.pipe, 0);
-    c->uv.handle.data = c;
-    uv_pipe_open(&c->uv.pipe, fd);
+    struct connection *c = connection_new(&app->loop, UV_NAMED_PIPE);
+    uv_pipe_open(connection_pipe(c), fd);
     if (http1_start(c, &app->options.http, &app_http_events, app))
         abort();
 }

@@ -58,7 +58,7 @@ static void on_timeout(struct connection *c) {
 
 static void on_drained(struct connection *c) {
     struct owner *o = c->owner;
-    assert_true(c->pending <= c->high_water);
+    assert_false(connection_is_high(c));
     o->drains++;
     if (o->close_on_drained)
         connection_close(c, CLOSE_OVERLOAD, 0);
@@ -111,11 +111,9 @@ static struct connection *open_pair(struct owner *o) {
     memset(o, 0, sizeof *o);
     assert_int_equal(uv_socketpair(SOCK_STREAM, 0, fds, UV_NONBLOCK_PIPE, UV_NONBLOCK_PIPE), 0);
     setsockopt(fds[0], SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
-    struct connection *c = connection_new(&loop);
+    struct connection *c = connection_new(&loop, UV_NAMED_PIPE);
     assert_non_null(c);
-    uv_pipe_init(&uv, &c->uv.pipe, 0);
-    c->uv.handle.data = c;
-    assert_int_equal(uv_pipe_open(&c->uv.pipe, fds[0]), 0);
+    assert_int_equal(uv_pipe_open(connection_pipe(c), fds[0]), 0);
     connection_own(c, &events, o);
     o->connection = c;
     o->peer = fds[1];
@@ -197,7 +195,7 @@ static void test_any_sizes(void **state) {
     struct connection *c = open_pair(&o);
     char *data = malloc(1024 * 1024);
     size_t written = 0, arrived = 0;
-    c->high_water = 65536;
+    c->limits = &(http_options_t){.high_water = 65536};
     for (int round = 0; round < 400; round++) {
         size_t n = sizes[(size_t)rand() % (sizeof sizes / sizeof *sizes)];
         if (rand() % 8 && n > 100000)
@@ -250,7 +248,7 @@ static void test_drained_below_the_mark(void **state) {
     struct connection *c = open_pair(&o);
     char *data = malloc(200000);
     size_t arrived = 0;
-    c->high_water = 50000;
+    c->limits = &(http_options_t){.high_water = 50000};
     fill(data, 200000, 0);
     connection_write(c, data, 200000);
     turn_for(20);
@@ -267,7 +265,7 @@ static void test_write_timeout(void **state) {
     struct connection *c = open_pair(&o);
     char *data = calloc(1, 500000);
     uint64_t start = uv_hrtime() / 1000000;
-    c->write_timeout = 100;
+    c->limits = &(http_options_t){.high_water = SIZE_MAX, .write_timeout = 100};
     connection_write(c, data, 500000);
     TURN_UNTIL(o.closes);
     assert_true(uv_hrtime() / 1000000 - start >= 80);
@@ -277,7 +275,7 @@ static void test_write_timeout(void **state) {
 
     c = open_pair(&o); /* who takes some of it now and then has as long again */
     fill(data, 500000, 0);
-    c->write_timeout = 150;
+    c->limits = &(http_options_t){.high_water = SIZE_MAX, .write_timeout = 150};
     connection_write(c, data, 500000);
     size_t arrived = 0;
     for (int i = 0; i < 12; i++) {

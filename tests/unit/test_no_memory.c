@@ -179,15 +179,13 @@ static char *converse(app_t *app, const char *data, size_t size) {
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
     assert_int_equal(send(ends[0], data, size, 0), size);
     shutdown(ends[0], SHUT_WR);
-    struct connection *c = connection_new(&app->loop);
+    struct connection *c = connection_new(&app->loop, UV_NAMED_PIPE);
     if (!c) {
         close(ends[0]);
         close(ends[1]);
         return strcpy(answer, "");
     }
-    uv_pipe_init(app->uv, &c->uv.pipe, 0);
-    c->uv.handle.data = c;
-    assert_int_equal(uv_pipe_open(&c->uv.pipe, ends[1]), 0);
+    assert_int_equal(uv_pipe_open(connection_pipe(c), ends[1]), 0);
     if (http1_start(c, &app->options.http, &app_http_events, app)) {
         connection_own(c, &refused_events, NULL);
         connection_close(c, CLOSE_NO_MEMORY, 0);
