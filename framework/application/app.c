@@ -46,6 +46,7 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.app = app;
     app->host.options = &app->options;
     app->host.loop = &app->loop;
+    app->http_server = (struct http1_server){&app->options.http, &app_http_events, app};
     app->host.error = app_report_error;
     app->host.socket_closed = on_socket_closed;
     app->host.overloaded = app_is_overloaded;

@@ -4,6 +4,7 @@
 
 #include "app.h"
 #include "context/context.h"
+#include "protocols/http1.h"
 #include "runtime/loop.h"
 
 struct stack {
@@ -32,6 +33,7 @@ struct post_queue {
 struct app {
     struct context_host host; /* first */
     app_options_t options;    /* complete: no zeros; strings and lists are in the arena */
+    struct http1_server http_server;
     struct arena arena;
     struct stack http, ws;
     char *setup_error;  /* why it can't start, or NULL */
@@ -84,7 +86,6 @@ int stack_run(const struct stack *stack, struct context *context);
 
 /* --- serve.c ---------------------------------------------------------------------------------- */
 
-struct http1_events;
 extern const struct http1_events app_http_events;
 
 /* Answer on a coroutine of its own. UV_EAGAIN, UV_ENOMEM. */

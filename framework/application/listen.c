@@ -1,6 +1,5 @@
 /* Listeners: where connections come from. */
 #include "application/application.h"
-#include "protocols/http1.h"
 #include "runtime/connection.h"
 
 #include <errno.h>
@@ -36,7 +35,7 @@ static void on_connection(uv_stream_t *stream, int status) {
     if (stream->type == UV_TCP)
         uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
 #endif
-    if (http1_start(c, &app->options.http, &app_http_events, app)) {
+    if (http1_start(c, &app->http_server)) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         app_report_close(app, "http", c);
     }

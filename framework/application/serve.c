@@ -1,7 +1,6 @@
 /* A request comes in: a ctx, a coroutine, a stack. */
 #include "application/application.h"
 #include "context/socket.h"
-#include "protocols/http1.h"
 
 #define MEMORY_INTERVAL 50 /* milliseconds: it is a look into /proc */
 

@@ -12,9 +12,7 @@
 
 struct http1 {
     struct connection *connection; /* NULL once it is closed, or taken over */
-    const http_options_t *options;
-    const struct http1_events *events;
-    void *owner;
+    const struct http1_server *server;
     struct request *request; /* the one that is read or answered, or NULL */
     struct input input;      /* not looked at yet */
     struct task go_on;
@@ -74,7 +72,7 @@ static bool is_clogged(struct connection *c) {
 static void control_flow(struct http1 *h) {
     struct connection *c = h->connection;
     struct request *r = h->request;
-    size_t limit = h->options->read_ahead;
+    size_t limit = h->server->options->read_ahead;
     bool busy = r ? r->dispatched && !r->ended && !wait_pending(&r->reader) : is_clogged(c);
     if (h->peer_closed)
         return;
@@ -103,15 +101,16 @@ static bool begin_request(struct http1 *h) {
     r->own.carrier = r;
     r->h = h;
     r->began = loop_now(loop);
-    r->parser = http1_parser_new(
-        r->exchange, &(struct http1_limits){h->options->head_size, h->options->header_count});
+    r->parser =
+        http1_parser_new(r->exchange, &(struct http1_limits){h->server->options->head_size,
+                                                             h->server->options->header_count});
     if (!r->parser) {
         arena_release(&r->own.arena);
         return false;
     }
     h->request = r;
     loop->counts.exchanges++;
-    connection_set_deadline(h->connection, h->options->head_timeout);
+    connection_set_deadline(h->connection, h->server->options->head_timeout);
     return true;
 }
 
@@ -151,7 +150,7 @@ static bool expectation_is_known(struct request *r) {
 static void set_request_deadline(struct http1 *h) {
     struct request *r = h->request;
     uint64_t elapsed = loop_now(h->connection->loop) - r->began;
-    uint64_t limit = h->options->request_timeout;
+    uint64_t limit = h->server->options->request_timeout;
     if (r->complete)
         connection_set_deadline(h->connection, 0);
     else
@@ -189,7 +188,7 @@ static struct exchange *copy_exchange(const struct exchange *from, size_t reserv
 }
 
 static bool prepare_upgrade(struct request *r) {
-    struct exchange *exchange = copy_exchange(&r->own, r->h->events->upgrade_memory);
+    struct exchange *exchange = copy_exchange(&r->own, r->h->server->events->upgrade_memory);
     if (exchange)
         r->exchange = exchange;
     return exchange;
@@ -209,7 +208,7 @@ static void dispatch(struct http1 *h) {
         return;
     }
     r->dispatched = true;
-    h->events->request(h->owner, r->exchange);
+    h->server->events->request(h->server->owner, r->exchange);
 }
 
 /* One step through the head. */
@@ -272,7 +271,7 @@ static void skip_body(struct http1 *h) {
         release_request(h);
     } else if (h->peer_closed) {
         connection_finish(h->connection, false);
-    } else if (r->broken || r->body_dropped > h->options->drain_size) {
+    } else if (r->broken || r->body_dropped > h->server->options->drain_size) {
         connection_blame(h->connection, r->broken ? CLOSE_BAD_REQUEST : CLOSE_BODY_NOT_READ);
         drop_input(h);
         connection_finish(h->connection, true);
@@ -413,7 +412,7 @@ static void on_closed(struct connection *c) {
     if (r && r->dispatched && (!r->ended || r->exchange->aborted) &&
         (c->reason == CLOSE_READ_ERROR || c->reason == CLOSE_WRITE_ERROR))
         c->reason = CLOSE_ABORTED;
-    h->events->closed(h->owner, c);
+    h->server->events->closed(h->server->owner, c);
     drop_input(h);
     h->connection = NULL;
     if (r && r->dispatched && !r->ended) {
@@ -428,7 +427,7 @@ static void on_closed(struct connection *c) {
     if (r)
         free_request(r);
     h->request = NULL;
-    if (!h->go_on.queued)
+    if (!task_is_queued(&h->go_on))
         free(h);
 }
 
@@ -482,7 +481,7 @@ static void settle_keep_alive(struct request *r, const struct response_head *hea
     struct http1 *h = r->h;
     const char *connection = headers_get(head->headers, "Connection");
     bool body_is_too_long = !r->complete && r->exchange->content_length > 0 &&
-                            (uint64_t)r->exchange->content_length > h->options->drain_size;
+                            (uint64_t)r->exchange->content_length > h->server->options->drain_size;
     if (h->shutting_down || r->exchange->last || nothing_follows(h) || r->broken ||
         r->wants_continue || body_is_too_long ||
         (connection && header_has_token(connection, "close")) ||
@@ -500,7 +499,7 @@ static int http1_send_head(struct exchange *exchange, const struct response_head
     struct http1_framing framing = {
         .keep_alive = r->keep_alive,
         .http_1_0 = http1_parser_is_1_0(r->parser),
-        .keep_alive_seconds = (unsigned)(r->h->options->keep_alive_timeout / 1000),
+        .keep_alive_seconds = (unsigned)(r->h->server->options->keep_alive_timeout / 1000),
     };
     int err = http1_write_head(r->h->connection, head, &framing, &chunked);
     r->chunked = chunked;
@@ -543,7 +542,7 @@ static int http1_write(struct exchange *exchange, const void *data, size_t lengt
 static void release_request(struct http1 *h) {
     free_request(h->request);
     h->request = NULL;
-    connection_set_deadline(h->connection, h->options->keep_alive_timeout);
+    connection_set_deadline(h->connection, h->server->options->keep_alive_timeout);
     if (h->shutting_down || nothing_follows(h))
         connection_finish(h->connection, false);
     else if (!h->going_on)
@@ -618,19 +617,16 @@ static const struct exchange_ops http1_ops = {
 
 /* --- The interface ---------------------------------------------------------------------------- */
 
-int http1_start(struct connection *c, const http_options_t *options,
-                const struct http1_events *events, void *owner) {
+int http1_start(struct connection *c, const struct http1_server *server) {
     struct http1 *h = calloc(1, sizeof *h);
     if (!h)
         return UV_ENOMEM;
     h->connection = c;
-    h->options = options;
-    h->events = events;
-    h->owner = owner;
+    h->server = server;
     h->go_on.run = go_on_later;
-    c->limits = options;
+    c->limits = server->options;
     connection_own(c, &http1_connection_events, h);
-    connection_set_deadline(c, options->head_timeout);
+    connection_set_deadline(c, server->options->head_timeout);
     connection_read_start(c);
     return 0;
 }

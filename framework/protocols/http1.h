@@ -25,9 +25,15 @@ struct http1_events {
     size_t upgrade_memory;
 };
 
-/* Speak HTTP on `connection`. `options` (complete: no zeros) must outlive it. 0 or UV_ENOMEM. */
-int http1_start(struct connection *connection, const http_options_t *options,
-                const struct http1_events *events, void *owner);
+/* What the connections of a server have in common. */
+struct http1_server {
+    const http_options_t *options; /* complete: no zeros */
+    const struct http1_events *events;
+    void *owner;
+};
+
+/* Speak HTTP on `connection`, which `server` must outlive. 0 or UV_ENOMEM. */
+int http1_start(struct connection *connection, const struct http1_server *server);
 
 /* Answer with a bare status line and close, for want of anything to run a handler on. From
  * `request`. */

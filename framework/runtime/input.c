@@ -3,21 +3,28 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct held {
+    size_t size;
+    char data[];
+};
+
 /* Room for `n` bytes behind those that are there. */
 static bool make_room(struct input *input, struct loop *loop, size_t n) {
     size_t needed = input->length + n;
-    if (input->held && needed <= input->held_size - (size_t)(input->at - input->held))
+    struct held *former = input->held;
+    if (former && needed <= former->size - (size_t)(input->at - former->data))
         return true;
-    size_t size = input->held ? needed * 2 : needed;
-    char *held = malloc(size);
+    size_t size = former ? needed * 2 : needed;
+    struct held *held = malloc(sizeof *held + size);
     if (!held)
         return false;
-    memcpy(held, input->at, input->length);
-    if (!input->held)
+    held->size = size;
+    memcpy(held->data, input->at, input->length);
+    if (!former)
         loop->counts.held_buffers++;
-    free(input->held);
-    input->at = input->held = held;
-    input->held_size = size;
+    free(former);
+    input->held = held;
+    input->at = held->data;
     return true;
 }
 

@@ -14,8 +14,7 @@
 struct input {
     char *at;
     size_t length;
-    char *held; /* owned; NULL while it is only a view */
-    size_t held_size;
+    struct held *held; /* the memory of it; NULL while it is only a view */
 };
 
 /* `n` more bytes have come, at `data`, which is lent for the time being. If bytes are held already

@@ -35,7 +35,7 @@ static void add_handle(struct loop *loop, uv_handle_t *handle) {
 int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t coroutine_limit) {
     overflow_watch();
     *loop = (struct loop){.uv = uv};
-    loop->ready_end = &loop->ready;
+    loop->ready.next = loop->ready_last = &loop->ready;
     loop->read_buffer = malloc(LOOP_READ_BUFFER);
     if (!loop->read_buffer)
         return UV_ENOMEM;
@@ -82,44 +82,44 @@ uint64_t loop_now(const struct loop *loop) {
 }
 
 void loop_post(struct loop *loop, struct task *task) {
-    if (task->queued)
+    if (task_is_queued(task))
         return;
-    task->queued = true;
-    task->next = NULL;
-    *loop->ready_end = task;
-    loop->ready_end = &task->next;
+    task->next = &loop->ready;
+    loop->ready_last->next = task;
+    loop->ready_last = task;
 }
 
 void loop_unpost(struct loop *loop, struct task *task) {
-    struct task **link = &loop->ready;
-    if (!task->queued)
+    struct task *before = &loop->ready;
+    if (!task_is_queued(task))
         return;
-    while (*link != task)
-        link = &(*link)->next;
-    *link = task->next;
-    if (loop->ready_end == &task->next)
-        loop->ready_end = link;
-    task->queued = false;
+    while (before->next != task)
+        before = before->next;
+    before->next = task->next;
+    if (loop->ready_last == task)
+        loop->ready_last = before;
+    task->next = NULL;
 }
 
-static bool run_one(struct loop *loop) {
-    struct task *task = loop->ready;
-    if (!task)
-        return false;
-    loop->ready = task->next;
-    if (!loop->ready)
-        loop->ready_end = &loop->ready;
-    task->queued = false;
+static bool has_ready(const struct loop *loop) {
+    return loop->ready.next != &loop->ready;
+}
+
+static void run_one(struct loop *loop) {
+    struct task *task = loop->ready.next;
+    loop->ready.next = task->next;
+    if (loop->ready_last == task)
+        loop->ready_last = &loop->ready;
+    task->next = NULL;
     task->run(task);
-    return true;
 }
 
 void loop_settle(struct loop *loop) {
     do {
-        while (run_one(loop))
-            ;
+        while (has_ready(loop))
+            run_one(loop);
         connection_flush_dirty(loop);
-    } while (loop->ready);
+    } while (has_ready(loop));
     if (loop->settled)
         loop->settled(loop);
 }

@@ -24,9 +24,8 @@
 
 /* Something to run later in this turn. Lies in the struct that it is about; queued at most once. */
 struct task {
-    struct task *next;
+    struct task *next; /* NULL unless it is queued */
     void (*run)(struct task *task);
-    bool queued;
 };
 
 struct connection;
@@ -53,7 +52,7 @@ struct loop {
     struct timer_wheel wheel;
     struct coroutine_pool coroutines;
     struct arena_pool arenas;
-    struct task *ready, **ready_end;
+    struct task ready, *ready_last; /* a ring: `ready` is its end, and stands before the first */
     struct connection *connections; /* all of them */
     struct connection *dirty;       /* those that have something to send */
     struct chunk *chunks;           /* pooled */
@@ -84,6 +83,10 @@ uint64_t loop_now(const struct loop *loop);
 
 /* Run a task in this turn, after the caller has returned to the loop. */
 void loop_post(struct loop *loop, struct task *task);
+
+static inline bool task_is_queued(const struct task *task) {
+    return task->next;
+}
 
 /* Take back a task that has not run yet, since its memory goes. */
 void loop_unpost(struct loop *loop, struct task *task);

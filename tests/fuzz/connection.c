@@ -90,7 +90,7 @@ static void start(void) {
 static void accept_from(int fd) {
     struct connection *c = connection_new(&app->loop, UV_NAMED_PIPE);
     uv_pipe_open(connection_pipe(c), fd);
-    if (http1_start(c, &app->options.http, &app_http_events, app))
+    if (http1_start(c, &app->http_server))
         abort();
 }
 

@@ -186,7 +186,7 @@ static char *converse(app_t *app, const char *data, size_t size) {
         return strcpy(answer, "");
     }
     assert_int_equal(uv_pipe_open(connection_pipe(c), ends[1]), 0);
-    if (http1_start(c, &app->options.http, &app_http_events, app)) {
+    if (http1_start(c, &app->http_server)) {
         connection_own(c, &refused_events, NULL);
         connection_close(c, CLOSE_NO_MEMORY, 0);
     }
