@@ -9,24 +9,16 @@ import { execFile } from 'node:child_process'
 import crypto from 'node:crypto'
 import { once } from 'node:events'
 import http from 'node:http'
-import net from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { WebSocket as Undici } from 'undici'
-import { WebSocket, WebSocketServer } from 'ws'
+import { WebSocketServer } from 'ws'
+import {
+  ACCEPT, BINARY, CLOSE, CONTINUATION, KEY, KIB, MIB, NAMES, PING, PONG, Peer, TEXT, closeAll, closeFrame, connect, eachOf,
+  frame, part, shown, upgradeRequest
+} from './peer.mjs'
 import { eventually, startServer, withPatience } from './support.mjs'
-
-const KIB = 1024
-const MIB = 1024 * KIB
-
-// All at once, but not more than `limit`.
-async function eachOf (list, fn, limit = 32) {
-  const rest = [...list].entries()
-  await Promise.all(Array.from({ length: limit }, async () => {
-    for (const [i, item] of rest) await fn(item, i)
-  }))
-}
 
 // --- The server ----------------------------------------------------------------------------------
 
@@ -72,14 +64,6 @@ async function isAtRest (server, sockets = 0) {
   return stats
 }
 
-// What a test that failed has left open is none of the next one's business.
-const opened = new Set()
-
-function closeAll () {
-  for (const socket of opened) socket.destroy()
-  opened.clear()
-}
-
 // A server for all tests of one describe(). At its end nothing may be left in it, and it has nothing to say.
 function serverOf (env) {
   const holder = {}
@@ -93,184 +77,7 @@ function serverOf (env) {
   return holder
 }
 
-// --- Frames --------------------------------------------------------------------------------------
-
-const [CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG] = [0, 1, 2, 8, 9, 10]
-const NAMES = { 0: 'continuation', 1: 'text', 2: 'binary', 8: 'close', 9: 'ping', 10: 'pong' }
-
-function bytesOf (payload) {
-  return typeof payload === 'string' ? Buffer.from(payload) : Buffer.from(payload)
-}
-
-// As few bytes of length as will do; or `lengthBytes`, 0, 2 or 8, of them; or `announce` another length.
-function header (opcode, length, { fin = true, rsv = 0, masked = true, lengthBytes } = {}) {
-  const size = lengthBytes ?? (length < 126 ? 0 : length < 65536 ? 2 : 8)
-  const bytes = Buffer.alloc(2 + size)
-  bytes[0] = (fin ? 0x80 : 0) | rsv << 4 | opcode
-  bytes[1] = (masked ? 0x80 : 0) | (size === 0 ? Number(length) : size === 2 ? 126 : 127)
-  if (size === 2) bytes.writeUInt16BE(Number(length), 2)
-  if (size === 8) bytes.writeBigUInt64BE(BigInt(length), 2)
-  return bytes
-}
-
-function masked (payload, key) {
-  const bytes = Buffer.alloc(payload.length)
-  for (let i = 0; i < payload.length; i++) bytes[i] = payload[i] ^ key[i & 3]
-  return bytes
-}
-
-function frame (opcode, payload = '', { key = crypto.randomBytes(4), announce, ...options } = {}) {
-  const bytes = bytesOf(payload)
-  const head = header(opcode, announce ?? bytes.length, { ...options, masked: key !== null })
-  return Buffer.concat(key ? [head, key, masked(bytes, key)] : [head, bytes])
-}
-
-const part = (opcode, payload) => frame(opcode, payload, { fin: false })
-
-function closeFrame (code, reason = '') {
-  return frame(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 255]), bytesOf(reason)]))
-}
-
-// What came, in words. Long payloads by their length and a hash.
-function show ({ opcode, payload }) {
-  const name = NAMES[opcode]
-  if (opcode === CLOSE) {
-    return payload.length < 2 ? 'close' : `close ${payload.readUInt16BE(0)} ${payload.subarray(2)}`.trimEnd()
-  }
-  if (payload.length > 200) return `${name} of ${payload.length}: ${hash(payload)}`
-  return opcode === TEXT ? `${name} ${payload}` : `${name} ${payload.toString('hex')}`
-}
-
-function hash (bytes) {
-  return crypto.createHash('sha1').update(bytes).digest('hex').slice(0, 12)
-}
-
-const shown = (opcode, payload) => show({ opcode, payload: bytesOf(payload) })
-
-// --- A client that sees everything ---------------------------------------------------------------
-
-const KEY = 'dGhlIHNhbXBsZSBub25jZQ=='
-const ACCEPT = 's3pPLMBiTxaQ9kYGzzhZRbK+xOo='
-
-function upgradeRequest (path = '/echo', lines = []) {
-  return [
-    `GET ${path} HTTP/1.1`, 'Host: localhost', 'Upgrade: websocket', 'Connection: Upgrade',
-    `Sec-WebSocket-Key: ${KEY}`, 'Sec-WebSocket-Version: 13', ...lines, '', ''
-  ].join('\r\n')
-}
-
-class Peer {
-  constructor (server) {
-    this.pieces = []
-    this.length = 0 // of what was received and not taken yet
-    this.over = ''
-    this.socket = net.connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })
-    opened.add(this.socket)
-    this.socket.on('data', data => { this.pieces.push(data); this.length += data.length; this.wake?.() })
-    this.socket.on('end', () => { this.over = 'end'; this.wake?.() })
-    this.socket.on('error', error => { this.over = error.code; this.wake?.() })
-    this.socket.on('close', () => { this.over ||= 'close'; this.wake?.() })
-  }
-
-  // `early` frames come with the request.
-  static async open (server, path, { lines, early = [] } = {}) {
-    const peer = new Peer(server)
-    await once(peer.socket, 'connect')
-    peer.socket.write(Buffer.concat([Buffer.from(upgradeRequest(path, lines)), ...early]))
-    peer.head = await peer.readHead()
-    assert.match(peer.head, /^HTTP\/1\.1 101 /)
-    return peer
-  }
-
-  get received () {
-    if (this.pieces.length !== 1) this.pieces = [Buffer.concat(this.pieces)]
-    return this.pieces[0]
-  }
-
-  take (n) {
-    const bytes = this.received.subarray(0, n)
-    this.pieces = [this.received.subarray(n)]
-    this.length -= n
-    return bytes
-  }
-
-  // `read()` returns undefined as long as it needs more, and null if no more can come.
-  when (read, what) {
-    const done = (async () => {
-      for (;;) {
-        const value = read()
-        if (value !== undefined) return value
-        if (this.over) return null
-        await new Promise(resolve => { this.wake = resolve })
-      }
-    })()
-    return withPatience(done, () => `${what}: got ${this.received.subarray(0, 100).toString('latin1')}`)
-  }
-
-  readHead () {
-    return this.when(() => {
-      const end = this.received.indexOf('\r\n\r\n')
-      return end < 0 ? undefined : this.take(end + 4).toString('latin1')
-    }, 'a head')
-  }
-
-  // The next frame, which must be as a server has to send it; null at the end.
-  frame () {
-    return this.when(() => {
-      if (this.length < 2) return undefined
-      const short = this.received[1]
-      const size = short < 126 ? 2 : short === 126 ? 4 : 10
-      assert.ok(short < 128, 'a server masks no frame')
-      if (this.length < size) return undefined
-      const bytes = this.received
-      const length = size === 2 ? short : size === 4 ? bytes.readUInt16BE(2) : Number(bytes.readBigUInt64BE(2))
-      assert.ok(size === 2 || length > (size === 4 ? 125 : 65535), 'the shortest length')
-      if (this.length < size + length) return undefined
-      const head = this.take(size)
-      assert.ok(head[0] & 0x80 && !(head[0] & 0x70), 'a whole message, no reserved bits')
-      return { opcode: head[0] & 0x0f, payload: this.take(length) }
-    }, 'a frame')
-  }
-
-  async next () {
-    const next = await this.frame()
-    return next && show(next)
-  }
-
-  // All that still comes, until the other side has closed.
-  async rest () {
-    const all = []
-    for (let next; (next = await this.next());) all.push(next)
-    assert.equal(this.length, 0, 'nothing is left over')
-    this.socket.destroy()
-    return all
-  }
-
-  send (...frames) {
-    this.socket.write(Buffer.concat(frames))
-    return this
-  }
-
-  // In pieces of `n` bytes, each of which has left before the next one is written.
-  async sendChopped (bytes, n) {
-    for (let i = 0; i < bytes.length && !this.over; i += n) {
-      this.socket.write(bytes.subarray(i, i + n))
-      if (n < 1000 || i % 65536 < n) await new Promise(setImmediate)
-    }
-  }
-
-  // The closing handshake from our side.
-  async bye () {
-    this.send(closeFrame(1000))
-    assert.equal(await this.next(), 'close 1000')
-    assert.deepEqual(await this.rest(), [])
-    assert.equal(this.over, 'end')
-  }
-
-  reset () {
-    this.socket.resetAndDestroy()
-  }
-}
+// --- Conversations -------------------------------------------------------------------------------
 
 // Send all of this, and tell what comes back. Frames, and after them a close that must be answered if nothing has
 // ended it before.
@@ -295,24 +102,6 @@ function conversations (server, cases, options) {
       })
     })
   }
-}
-
-// An ordinary client.
-async function connect (server, path, options) {
-  const ws = new WebSocket(`ws://127.0.0.1:${server.port}${path}`, options)
-  ws.messages = []
-  ws.on('message', (data, isBinary) => { ws.messages.push(isBinary ? data : String(data)); ws.wake?.() })
-  ws.closed = new Promise(resolve => ws.once('close', (code, reason) => resolve(`${code} ${reason}`.trimEnd())))
-  ws.closed.then(() => ws.wake?.())
-  ws.on('error', () => {})
-  ws.once('open', () => opened.add(ws._socket))
-  ws.take = () => withPatience((async () => {
-    while (ws.messages.length === 0 && ws.readyState < 3) await new Promise(resolve => { ws.wake = resolve })
-    return ws.messages.shift()
-  })(), () => 'a message')
-  ws.end = () => withPatience(ws.closed, () => 'the end')
-  await withPatience(once(ws, 'open'), () => 'an open socket')
-  return ws
 }
 
 const told = (open, more = '') => `/do?open=${encodeURIComponent(open)}${more}`
