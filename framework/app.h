@@ -163,6 +163,8 @@ typedef struct {
                            closed, requests get 503, and sockets that send something 1013 */
     size_t stack_size;  /* 256 KiB of virtual memory for each of them */
     uint64_t drain_timeout; /* 3 s from SIGTERM, or app_close, to the end */
+    uint64_t drain_delay;   /* 0: before that so long everything goes on, but app_draining says so:
+                               for load balancers to look elsewhere */
 
     /* settings, as in Koa; strings and lists are copied */
     const char *env; /* NULL: ACACIA_ENV in the environment, else "development"; see app_env */
@@ -279,6 +281,9 @@ void app_close(app_t *app);
  */
 int app_on_close(app_t *app, void (*fn)(app_t *app, void *arg), void *arg);
 
+/* Has that begun, or its drain_delay? */
+bool app_draining(const app_t *app);
+
 /* The loop that the app runs on, for uv timers and handles of one's own. They must be closed, or be
  * uv_unref'd, before app_run can return. */
 struct uv_loop_s *app_loop(app_t *app);
@@ -365,10 +370,14 @@ typedef enum {
 /* The reason as a few words, such as "headers not complete in time". */
 const char *close_reason_text(close_reason_t reason);
 
+/* The reason as a word, such as "head_timeout", for metrics. */
+const char *close_reason_name(close_reason_t reason);
+
 typedef struct {
     uint64_t requests; /* begun, upgrades included */
     uint64_t errors;   /* told to the error listener */
     uint64_t closed[CLOSE_REASONS];
+    uint64_t bytes_received, bytes_sent;       /* over all connections, heads and frames included */
     uint64_t messages_received, messages_sent; /* of WebSockets */
     uint64_t messages_dropped;                 /* by ws.overflow */
     uint64_t handshakes_refused;               /* for their origin, or for `sockets`, … */

@@ -125,8 +125,24 @@ int ctx_throw_with(ctx_t *ctx, const throw_options_t *options);
  */
 const ctx_error_t *ctx_catch(ctx_t *ctx);
 
+/* The same without catching it, for those who only want to know, and return it. */
+const ctx_error_t *ctx_error(const ctx_t *ctx);
+
 /* Tell the error listener of an error that was caught (Koa's ctx.app.emit('error', err, ctx)). */
 void ctx_report(ctx_t *ctx, const ctx_error_t *error);
+
+/*
+ * How an error that nobody catches is answered, in place of plain text (a ctx.onerror of one's own,
+ * in Koa). `page` is called when the stack has returned, or the body that it has set has failed:
+ * the listener knows of the error, and the response is what it would be without a page: its status,
+ * its headers alone, and as a text its message, if the client may see that. All of it may be
+ * changed, as a handler does it. It is not called when the head has been sent.
+ *
+ * Returns 0, or an error: plain text is sent then, after all. May suspend. The last page that was
+ * set is asked; NULL takes it back.
+ */
+typedef int error_page_fn(ctx_t *ctx, const ctx_error_t *error, void *arg);
+void ctx_set_error_page(ctx_t *ctx, error_page_fn *page, void *arg);
 
 /* --- When the client goes --------------------------------------------------------------------- */
 

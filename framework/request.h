@@ -86,6 +86,9 @@ const char *ctx_subdomain_at(ctx_t *ctx, size_t index);
 
 /* --- Headers ---------------------------------------------------------------------------------- */
 
+/* The version of HTTP that the client speaks: "1.1" or "1.0". */
+const char *ctx_http_version(const ctx_t *ctx);
+
 /* A header of the request, "" if it is missing. Any case; "referer" and "referrer" are one.
  * Repeated ones are joined as node does: ", ", or "; " for Cookie, or the first wins. */
 const char *ctx_get(ctx_t *ctx, const char *name);

@@ -130,6 +130,25 @@ bool ctx_header_sent(const ctx_t *ctx);
 /* Can anything still be written? False when the response is over or the client is gone. */
 bool ctx_writable(const ctx_t *ctx);
 
+/* Bytes of the body that have been sent so far, those that wait for a slow client included; without
+ * headers and chunks. 0 for a HEAD, and for a WebSocket. */
+uint64_t ctx_bytes_sent(const ctx_t *ctx);
+
+/*
+ * Call `fn(ctx, complete, arg)` when the response is over (npm's on-finished), for access logs and
+ * the like. `complete`: all of it was sent, or is about to be, as soon as the client takes it; else
+ * the client went away, or was cut off. ctx->status, the headers and ctx_bytes_sent are then those
+ * of the answer, of an error's as well.
+ *
+ * In the stack of WebSockets it is when the socket is closed, behind its close handler, and
+ * `complete` if both sides have said goodbye; or, if it was refused, as for a page.
+ *
+ * The last one registered is called first, all before what was deferred. Must not suspend, and
+ * there is nothing left to change. 0, or UV_ENOMEM: it will not be called.
+ */
+typedef void finish_handler(ctx_t *ctx, bool complete, void *arg);
+int ctx_on_finish(ctx_t *ctx, finish_handler *fn, void *arg);
+
 /*
  * Koa's ctx.respond = false: nothing is answered when the last middleware has returned. The ctx
  * lives, and ctx_write may be called from callbacks, timers, other handlers, until somebody calls

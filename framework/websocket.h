@@ -124,8 +124,8 @@ void ws_resume(websocket_t *ws);
 
 /* --- The handshake ---------------------------------------------------------------------------- */
 
-/* Accept the handshake now: the 101 is sent, with the headers that were set by ctx_set. 0 if it has
- * been accepted already; UV_ENOTCONN if the socket is gone. */
+/* Accept the handshake now: the 101 is sent, with the headers that were set by ctx_set, and
+ * ctx->status is 101. 0 if it has been accepted already; UV_ENOTCONN if the socket is gone. */
 int ws_accept(websocket_t *ws);
 
 /*

@@ -135,7 +135,7 @@ void app_free(app_t *app) {
         return;
     }
     app->freed = true;
-    if (app->loop.coroutines.live_count) {
+    if (app->loop.coroutines.live_count && (app->cut || !app_owns_loop(app))) {
         app->next_abandoned = abandoned;
         abandoned = app;
         return;

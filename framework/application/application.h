@@ -55,10 +55,11 @@ struct app {
     struct listener *listeners; /* in the order of binding */
     int port;
     int handles; /* of ours, not closed yet */
-    bool running, draining, cut, ending;
+    bool running, cut, ending;
+    bool closing, draining;    /* app_close was called; drain_delay is over, too */
     bool overloaded;           /* more than options.memory is used, */
     uint64_t memory_looked_at; /* as of then */
-    bool freed; /* app_free was called; the memory goes with the last handle */
+    bool freed;                /* app_free was called; the memory goes with the last handle */
     void (*stopped)(app_t *app);
     struct app *next_abandoned;
 };

@@ -76,6 +76,38 @@ const char *close_reason_text(close_reason_t reason) {
     return (unsigned)reason < CLOSE_REASONS ? reason_texts[reason] : "closed";
 }
 
+static const char *const reason_names[CLOSE_REASONS] = {
+    [CLOSE_HEAD_TIMEOUT] = "head_timeout",
+    [CLOSE_REQUEST_TIMEOUT] = "request_timeout",
+    [CLOSE_WRITE_TIMEOUT] = "write_timeout",
+    [CLOSE_BAD_REQUEST] = "bad_request",
+    [CLOSE_HEAD_TOO_LARGE] = "head_too_large",
+    [CLOSE_BODY_NOT_READ] = "body_not_read",
+    [CLOSE_ABORTED] = "aborted",
+    [CLOSE_HANDLER_FAILED] = "handler_failed",
+    [CLOSE_OVERLOAD] = "overload",
+    [CLOSE_NO_MEMORY] = "no_memory",
+    [CLOSE_READ_ERROR] = "read_error",
+    [CLOSE_WRITE_ERROR] = "write_error",
+    [CLOSE_DRAIN_TIMEOUT] = "drain_timeout",
+    [CLOSE_WS_PROTOCOL] = "ws_protocol",
+    [CLOSE_WS_UTF8] = "ws_utf8",
+    [CLOSE_WS_DEFLATE] = "ws_deflate",
+    [CLOSE_WS_TOO_BIG] = "ws_too_big",
+    [CLOSE_WS_FRAGMENTS] = "ws_fragments",
+    [CLOSE_WS_SLOW] = "ws_slow",
+    [CLOSE_WS_RATE] = "ws_rate",
+    [CLOSE_WS_IDLE] = "ws_idle",
+    [CLOSE_WS_HEARTBEAT] = "ws_heartbeat",
+    [CLOSE_WS_HANDLER] = "ws_handler",
+    [CLOSE_WS_NO_ANSWER] = "ws_no_answer",
+    [CLOSE_WS_ABNORMAL] = "ws_abnormal",
+};
+
+const char *close_reason_name(close_reason_t reason) {
+    return (unsigned)reason < CLOSE_REASONS ? reason_names[reason] : "closed";
+}
+
 void app_report_close(struct app *app, const char *protocol, const struct connection *connection) {
     if (connection->reason == CONNECTION_DONE)
         return;
@@ -106,6 +138,8 @@ void app_stats(const app_t *app, app_stats_t *stats) {
     stats->coroutines_pooled = loop->coroutines.idle_count;
     stats->requests_active = loop->counts.exchanges;
     stats->frame_contexts = frame_contexts_in_use(app->host.codec);
+    stats->bytes_received = loop->counts.bytes_received;
+    stats->bytes_sent = loop->counts.bytes_sent;
     stats->messages_received = loop->counts.messages_received;
     stats->messages_sent = loop->counts.messages_sent;
     stats->messages_dropped = loop->counts.messages_dropped;

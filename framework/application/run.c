@@ -66,19 +66,6 @@ static void on_patience_over(uv_timer_t *timer) {
     end_serving(app);
 }
 
-void app_cut(struct app *app) {
-    if (app->cut || app->ending)
-        return;
-    app->cut = true;
-    for (struct connection *c = app->loop.connections, *following; c; c = following) {
-        following = c->next;
-        connection_close(c, CLOSE_DRAIN_TIMEOUT, UV_ECANCELED);
-    }
-    context_cut_detached(&app->host);
-    loop_tear_down(&app->loop);
-    uv_timer_start(&app->drain, on_patience_over, LAST_PATIENCE, 0);
-}
-
 static void on_drain_timeout(uv_timer_t *timer) {
     app_cut(timer->data);
 }
@@ -111,9 +98,7 @@ void app_call_closers(struct app *app) {
     }
 }
 
-void app_close(app_t *app) {
-    if (!app || app->draining)
-        return;
+static void begin_to_drain(struct app *app) {
     app->draining = true;
     app_call_closers(app);
     app_stop_listening(app);
@@ -127,10 +112,43 @@ void app_close(app_t *app) {
     uv_timer_start(&app->drain, on_drain_timeout, app->options.drain_timeout, 0);
 }
 
+void app_cut(struct app *app) {
+    if (app->cut || app->ending)
+        return;
+    if (!app->draining)
+        begin_to_drain(app);
+    app->cut = true;
+    for (struct connection *c = app->loop.connections, *following; c; c = following) {
+        following = c->next;
+        connection_close(c, CLOSE_DRAIN_TIMEOUT, UV_ECANCELED);
+    }
+    context_cut_detached(&app->host);
+    loop_tear_down(&app->loop);
+    uv_timer_start(&app->drain, on_patience_over, LAST_PATIENCE, 0);
+}
+
+static void on_delay_over(uv_timer_t *timer) {
+    begin_to_drain(timer->data);
+}
+
+void app_close(app_t *app) {
+    if (!app || app->closing)
+        return;
+    app->closing = true;
+    if (app->running && app->options.drain_delay > 0)
+        uv_timer_start(&app->drain, on_delay_over, app->options.drain_delay, 0);
+    else
+        begin_to_drain(app);
+}
+
+bool app_draining(const app_t *app) {
+    return app && app->closing;
+}
+
 /* The first signal drains, the second cuts. */
 static void on_signal(uv_signal_t *handle, int number) {
     struct app *app = handle->data;
-    if (app->draining)
+    if (app->closing)
         app_cut(app);
     else
         app_close(app);

@@ -58,6 +58,7 @@ static void clamp_times(app_options_t *options) {
     clamp(&options->ws.heartbeat);
     clamp(&options->ws.idle_timeout);
     clamp(&options->drain_timeout);
+    clamp(&options->drain_delay);
 }
 
 static const char *copy(struct app *app, const char *string) {

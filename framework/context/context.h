@@ -58,6 +58,13 @@ struct deferred {
     void *arg;
 };
 
+/* Somebody who wants to know how it ended: see finish.c. */
+struct finisher {
+    struct finisher *next;
+    finish_handler *fn;
+    void *arg;
+};
+
 /* What goes together: the memory of the ctx, or of one message handler's run. */
 struct scope {
     struct arena *arena;
@@ -118,8 +125,10 @@ struct context {
     bytes_t body; /* of a stream only the length, if it is a file's */
     body_stream_t stream;
     bool header_sent;
-    bool written;   /* by ctx_write: the body is the handler's affair */
-    bool head_only; /* the body that is written is not sent */
+    bool written;                       /* by ctx_write: the body is the handler's affair */
+    bool head_only;                     /* the body that is written is not sent */
+    uint64_t body_sent, body_announced; /* bytes; 0 announced if nobody knows how many */
+    struct finisher *finishers;
     bool no_memory; /* whatever it was to be, it is a 500 */
 
     /* detached: see detach.c */
@@ -132,6 +141,8 @@ struct context {
     ctx_error_t error;
     bool has_error;
     struct headers error_headers;
+    error_page_fn *error_page; /* NULL: plain text */
+    void *error_page_arg;
 };
 
 static inline struct context *context_of(const ctx_t *ctx) {
@@ -145,9 +156,9 @@ struct context *context_new(struct context_host *host, struct exchange *exchange
 void context_enter(struct context *context);
 void context_leave(struct context *context);
 
-/* Let go of everything but the memory, which goes with the arena afterwards: the body, what was
- * deferred, the values. */
-void context_end(struct context *context);
+/* Tell who wants to know that it has ended, well or not. Then let go of everything but the memory,
+ * which goes with the arena afterwards: the body, what was deferred, the values. */
+void context_end(struct context *context, bool complete);
 
 /* Run what was deferred. */
 void scope_end(struct scope *scope);
@@ -175,6 +186,14 @@ const char *context_list_at(struct context *context, enum request_list which, li
 
 /* Which of `types` the value of a Content-Type is, as ctx_is has it, or NULL. */
 const char *context_type_is(struct context *context, const char *type, const char *const *types);
+
+/* --- finish.c --------------------------------------------------------------------------------- */
+
+/* A piece of the body of the response, to the exchange. May await. */
+int context_write_body(struct context *context, const void *data, size_t length);
+
+/* Call whoever wants to know how it ended. */
+void context_call_finishers(struct context *context, bool complete);
 
 /* --- respond.c: the end of a request ---------------------------------------------------------- */
 

@@ -54,7 +54,9 @@ void context_leave(struct context *context) {
     context->exchange->cancel = NULL;
 }
 
-void context_end(struct context *context) {
+void context_end(struct context *context, bool complete) {
+    if (context->finishers)
+        context_call_finishers(context, complete);
     context_forget_body(context);
     scope_end(&context->home);
     value_destroy_all(&context->values);

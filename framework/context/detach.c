@@ -43,7 +43,7 @@ static void start_end(struct task *task) {
     struct context *context = (struct context *)((char *)task - offsetof(struct context, end_task));
     struct exchange *exchange = context->exchange;
     if (coroutine_start(&context->host->loop->coroutines, run_end, context)) {
-        context_end(context);
+        context_end(context, false);
         exchange->ops->end(exchange, true);
     }
 }

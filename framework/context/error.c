@@ -17,6 +17,12 @@ static int status_to_answer(int status) {
     return status_phrase(status) ? status : 500;
 }
 
+/* Of one that has no name it is that of its class, though it is answered as 500. */
+static const char *default_message(int status) {
+    const char *phrase = status_phrase(status);
+    return phrase ? phrase : status_phrase(status < 500 ? 400 : 500);
+}
+
 static int throw_error(struct context *context, int status, const char *message) {
     status = status_to_throw(status);
     context->has_error = true;
@@ -24,7 +30,7 @@ static int throw_error(struct context *context, int status, const char *message)
         .code = -status,
         .status = status_to_answer(status),
         .expose = status < 500,
-        .message = message ? message : status_phrase(status_to_answer(status)),
+        .message = message ? message : default_message(status),
     };
     return -status;
 }
@@ -74,6 +80,11 @@ static bool is_of_the_response(const char *name) {
     return strcasecmp(name, "Content-Type") == 0 || strcasecmp(name, "Content-Length") == 0;
 }
 
+void ctx_set_error_page(ctx_t *ctx, error_page_fn *page, void *arg) {
+    context_of(ctx)->error_page = page;
+    context_of(ctx)->error_page_arg = arg;
+}
+
 int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
     struct context *context = context_of(ctx);
     struct headers response = context->headers;
@@ -111,6 +122,11 @@ const ctx_error_t *context_error(struct context *context, int err) {
 void ctx_report(ctx_t *ctx, const ctx_error_t *error) {
     struct context *context = context_of(ctx);
     context->host->error(context->host, context, error);
+}
+
+const ctx_error_t *ctx_error(const ctx_t *ctx) {
+    const struct context *context = context_of(ctx);
+    return context->has_error ? &context->error : NULL;
 }
 
 const ctx_error_t *ctx_catch(ctx_t *ctx) {

@@ -292,6 +292,10 @@ void ctx_cancel_on_abort(ctx_t *ctx, bool cancel) {
         coroutine_cancel(context->handler);
 }
 
+const char *ctx_http_version(const ctx_t *ctx) {
+    return context_of(ctx)->exchange->http_1_0 ? "1.0" : "1.1";
+}
+
 bool ctx_idempotent(const ctx_t *ctx) {
     static const char *const methods[] = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE"};
     for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)

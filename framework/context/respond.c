@@ -19,8 +19,10 @@ static int status_of(const struct context *context) {
     return status ? status : 404;
 }
 
+/* As the client has asked, whatever ctx_set_method has made of it: the client knows by its own
+ * method whether a body follows. */
 static bool is_head(const struct context *context) {
-    const char *method = context->ctx.method;
+    const char *method = context->exchange->method;
     return *method == 'H' && strcmp(method, "HEAD") == 0;
 }
 
@@ -48,20 +50,30 @@ static int settle_framing(struct context *context, enum body_kind kind, uint64_t
     return context_set_length(context, length);
 }
 
+/* What was left unset is known from now on. */
+static void settle_status(struct context *context) {
+    int status = status_of(context);
+    if (context->message_status == context->ctx.status)
+        context->message_status = status;
+    context->ctx.status = status;
+}
+
 int context_send_head(struct context *context, enum body_kind kind, uint64_t length) {
     struct exchange *exchange = context->exchange;
     int err = settle_framing(context, kind, length);
     if (err)
         return err;
+    settle_status(context);
     const char *phrase = ctx_response_message(&context->ctx);
     struct response_head head = {
-        .status = status_of(context),
+        .status = context->ctx.status,
         .message = phrase ? phrase : "unknown",
         .headers = &context->headers,
         .kind = kind,
         .length = length,
     };
     context->header_sent = true;
+    context->body_announced = kind == BODY_LENGTH ? length : 0;
     return exchange->ops->head(exchange, &head);
 }
 
@@ -113,13 +125,12 @@ int context_begin_stream(struct context *context) {
 
 may_await int ctx_write(ctx_t *ctx, const void *data, size_t length) {
     struct context *context = context_of(ctx);
-    struct exchange *exchange = context->exchange;
     context_forget_body(context);
     int err = context_begin_stream(context);
     context->written = true;
     if (err || context->head_only)
         return err;
-    return exchange->ops->write(exchange, data, length);
+    return context_write_body(context, data, length);
 }
 
 may_await int ctx_writef(ctx_t *ctx, const char *format, ...) {
@@ -175,7 +186,6 @@ static ssize_t read_piece(struct context *context, void *buffer, size_t size) {
 
 /* The first piece is there before the head is sent: until then an error can still be answered. */
 static int send_stream(struct context *context) {
-    struct exchange *exchange = context->exchange;
     uint64_t length;
     bool is_short = announced_length(context, &length) && length > 0 && length < PIECE;
     size_t size = is_short ? (size_t)length : PIECE;
@@ -189,7 +199,7 @@ static int send_stream(struct context *context) {
         err = context_send_head(context, announced ? BODY_LENGTH : BODY_STREAM, length);
     }
     while (!err && n > 0) {
-        err = exchange->ops->write(exchange, buffer, (size_t)n);
+        err = context_write_body(context, buffer, (size_t)n);
         if (err > 0)
             err = 0; /* the client is slow: known already */
         n = err ? 0 : read_piece(context, buffer, size);
@@ -199,7 +209,6 @@ static int send_stream(struct context *context) {
 }
 
 static int send_body(struct context *context) {
-    struct exchange *exchange = context->exchange;
     bool is_sent = !is_head(context) && !status_is_empty(status_of(context));
     if (is_sent && context->kind == CTX_BODY_STREAM)
         return send_stream(context);
@@ -209,7 +218,7 @@ static int send_body(struct context *context) {
         err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE, context->body.length);
     if (err || !is_sent)
         return err;
-    return exchange->ops->write(exchange, context->body.data, context->body.length);
+    return context_write_body(context, context->body.data, context->body.length);
 }
 
 /* --- Errors ----------------------------------------------------------------------------------- */
@@ -220,14 +229,12 @@ static void set_error_response(struct context *context, const ctx_error_t *error
     context_forget_body(context);
     context->headers = context->error_headers;
     context->message = NULL;
-    context->no_memory = false;
+    context->no_memory = context->written = false;
     context->ctx.status = error->status;
     context->kind = CTX_BODY_BYTES;
     context->body = (bytes_t){text, strlen(text)};
     context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
     context_set_length(context, context->body.length);
-    if (status_is_empty(error->status))
-        settle_body(context);
 }
 
 /* Every way to have run out of memory ends in this answer, which needs none. */
@@ -256,11 +263,51 @@ static bool report(struct context *context, int err) {
     return true;
 }
 
+/* What is set, in the end. */
+static int send_response(struct context *context) {
+    if (context->written || (context->header_sent && context->head_only))
+        return 0;
+    if (!context->header_sent)
+        settle_body(context);
+    else if (context->kind == CTX_BODY_UNSET)
+        set_default_body(context);
+    return context->no_memory ? UV_ENOMEM : send_body(context);
+}
+
+static struct headers copy_headers(struct context *context, const struct headers *headers) {
+    struct headers copy = {0};
+    for (uint32_t i = 0; i < headers->count; i++) {
+        const struct header *header = &headers->list[i];
+        headers_add(&copy, context->home.arena, header->name, header->name_length, header->value,
+                    header->value_length);
+    }
+    return copy;
+}
+
+/* Answer as the error page has it. If that fails as well, what it has set is forgotten. */
+static int send_error_page(struct context *context, const ctx_error_t *error) {
+    struct headers headers = copy_headers(context, &context->error_headers);
+    set_error_response(context, error);
+    int err = context->error_page(&context->ctx, error, context->error_page_arg);
+    if (err >= 0 && !context->header_sent && !status_is_valid(context->ctx.status))
+        err = UV_EINVAL;
+    if (err >= 0)
+        err = send_response(context);
+    context->error_headers = headers;
+    return err;
+}
+
 static int fail(struct context *context, int err) {
     if (!report(context, err) || context->header_sent)
         return err;
-    set_error_response(context, &context->error);
-    err = context->no_memory ? UV_ENOMEM : send_body(context);
+    const ctx_error_t error = context->error; /* the page may throw another */
+    if (context->error_page) {
+        err = send_error_page(context, &error);
+        if (err >= 0 || context->header_sent)
+            return err;
+    }
+    set_error_response(context, &error);
+    err = send_response(context);
     return err == UV_ENOMEM && !context->header_sent ? send_no_memory(context) : err;
 }
 
@@ -271,23 +318,20 @@ static int respond(struct context *context, int err) {
         err = UV_ENOMEM;
     if (err >= 0 && !context->header_sent && !status_is_valid(context->ctx.status))
         err = context_invalid_status(context);
-    if (err < 0)
-        return fail(context, err);
-    if (context->written || (context->header_sent && context->head_only))
-        return 0;
-    if (!context->header_sent)
-        settle_body(context);
-    else if (context->kind == CTX_BODY_UNSET)
-        set_default_body(context);
-    err = context->no_memory ? UV_ENOMEM : send_body(context);
+    if (err >= 0)
+        err = send_response(context);
     return err < 0 ? fail(context, err) : 0;
+}
+
+static bool is_complete(const struct context *context) {
+    return !context->exchange->aborted && context->body_sent >= context->body_announced;
 }
 
 void context_finish(struct context *context, int err) {
     struct exchange *exchange = context->exchange;
     exchange->detached = false;
     err = respond(context, err);
-    context_end(context);
+    context_end(context, err >= 0 && is_complete(context));
     exchange->ops->end(exchange, err < 0);
 }
 

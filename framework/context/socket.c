@@ -179,7 +179,7 @@ static void destroy(struct websocket *ws) {
     socket_leave_crowd(ws);
     if (ws->client)
         context->host->client_gone(context->host, ws);
-    context_end(context);
+    context_end(context, ws->peer.code != 1006);
     ws_peer_free(&ws->peer);
     arena_release(&arena);
 }
@@ -277,7 +277,7 @@ static void answer_request(struct websocket *ws, int err) {
         context_finish(context, err);
         return;
     }
-    context_end(context);
+    context_end(context, false);
     exchange->ops->end(exchange, true);
 }
 

@@ -80,6 +80,7 @@ int ws_accept(websocket_t *ws) {
         return UV_ENOTCONN;
     exchange->ops = &socket_exchange_ops;
     context->header_sent = context->written = true;
+    context->ctx.status = 101;
     ws->state = WS_OPEN;
     socket_join_set(ws);
     const struct ws_peer_setup setup = {

@@ -90,6 +90,7 @@ struct exchange {
     bool aborted;             /* the client is gone: nothing can be read or written any more */
     bool peer_closed;         /* it has closed its side; most that do don't wait for an answer */
     bool secure;              /* came over TLS */
+    bool http_1_0;            /* … or else HTTP/1.1 */
     bool last;                /* set by the layer above: no further request on this connection */
     bool detached;            /* set by the layer above: nobody waits in `write` */
     bool endless;             /* set by the layer above: `cancel` is meant for draining, too */

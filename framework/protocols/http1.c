@@ -198,6 +198,7 @@ static void dispatch(struct http1 *h) {
     struct request *r = h->request;
     r->keep_alive = http1_parser_keep_alive(r->parser);
     r->exchange->peer_closed = h->peer_closed;
+    r->exchange->http_1_0 = http1_parser_is_1_0(r->parser);
     set_request_deadline(h);
     if (!expectation_is_known(r)) {
         refuse(h, 417, CLOSE_BAD_REQUEST);
@@ -561,7 +562,7 @@ static void http1_end(struct exchange *exchange, bool failed) {
     }
     if (failed || (r->counted && r->body_left > 0)) {
         connection_flush(c); /* what was written, and the answers before this one */
-        connection_close(c, CLOSE_HANDLER_FAILED, 0);
+        connection_close(c, h->peer_closed ? CLOSE_ABORTED : CLOSE_HANDLER_FAILED, 0);
         return;
     }
     if (r->chunked)

@@ -242,6 +242,8 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     struct connection *c = stream->data;
     if (n == 0)
         return;
+    if (n > 0)
+        c->loop->counts.bytes_received += (uint64_t)n;
     if (c->lingering || c->close_when_sent) {
         if (n < 0)
             connection_close(c, CONNECTION_DONE, 0);
@@ -390,6 +392,7 @@ static size_t try_with(struct connection *c, const char *data, size_t n) {
         connection_close(c, CLOSE_WRITE_ERROR, sent);
         return 0;
     }
+    c->loop->counts.bytes_sent += (uint64_t)sent;
     return advance(c, (size_t)sent);
 }
 
@@ -416,6 +419,7 @@ static void on_written(uv_write_t *write, int status) {
         connection_close(c, CLOSE_WRITE_ERROR, status);
         return;
     }
+    c->loop->counts.bytes_sent += bytes;
     connection_flush(c);
     if (c->events->drained && connection_is_open(c) && !connection_is_high(c))
         c->events->drained(c);
@@ -469,6 +473,7 @@ void connection_flush(struct connection *c) {
             connection_close(c, CLOSE_WRITE_ERROR, sent);
             return;
         }
+        c->loop->counts.bytes_sent += (uint64_t)sent;
         advance(c, (size_t)sent);
     }
     advance(c, 0);

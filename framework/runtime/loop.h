@@ -39,6 +39,7 @@ struct loop_counts {
     size_t frame_contexts;
     size_t exchanges;
     size_t messages;
+    uint64_t bytes_received, bytes_sent;
     uint64_t messages_received, messages_sent, messages_dropped;
 };
 
