@@ -201,8 +201,8 @@ void app_free(app_t *app);
 int app_set_value(app_t *app, const char *name, void *value, void (*destroy)(void *value));
 void *app_value(const app_t *app, const char *name);
 
-/* "development", "production", …: what app_options_t.env says. Acacia itself does not look at it.
- */
+/* "development", "production", …: what app_options_t.env says. Of all that is here only
+ * middleware/error_page.h looks at it. */
 const char *app_env(const app_t *app);
 
 /* Other keys for cookies from now on, as app_options_t.keys: to rotate them while it runs. 0;
