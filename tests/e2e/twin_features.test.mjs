@@ -15,7 +15,7 @@ import { BINARY, SIZES, TEXT, binaryOf, endings, handshake, makeConversation, ma
 console.log(`SEED=${seed}`)
 
 // The middlewares that stand in C too: those of features.js are named there.
-const middlewares = ['cors']
+const middlewares = ['basic-auth', 'cors']
 
 // What comes with the WebSocket issue: a chooser of subprotocols, a message sent in fragments, permessage-deflate.
 const CHOOSES = false
@@ -118,7 +118,7 @@ const routes = [
   { path: '/api/crash', weight: 2 },
   { path: '/api/nope' },
   { path: '/limited' },
-  { path: '/admin' },
+  { path: '/admin', weight: 3, headers: r => r.some(1, () => `Authorization: ${r.pick(['Basic dTpw', 'basic dTpw', 'Basic dTpx', 'Basic', 'Bearer dTpw'])}`) },
   { path: '/ranged', headers: r => r.some(2, () => `Range: bytes=${r.pick(['0-', '0-3', '-3', '5-2', '9-20', 'x'])}`) },
   { path: '/big', headers: r => r.some(2, () => makeAccept(r)) },
   { path: '/respond-false' },

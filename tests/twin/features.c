@@ -2,6 +2,7 @@
  * stack of middleware around it, and e2e/twin_features.test.mjs compares the two. */
 #include <acacia.h>
 
+#include "middleware/basic_auth.h"
 #include "middleware/cors.h"
 
 #include <stdio.h>
@@ -43,6 +44,8 @@ static void use_middleware(app_t *app) {
                                         .credentials = true,
                                         .max_age = 600,
                                         .expose_headers = "X-Response-Time"}));
+    app_use(app,
+            mount_at("/admin", basic_auth(&(basic_auth_options_t){.name = "u", .password = "p"})));
 }
 
 /* --- Routes ----------------------------------------------------------------------------------- */
