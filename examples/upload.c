@@ -2,6 +2,7 @@
  */
 #include <acacia.h>
 #include <middleware/multipart.h>
+#include <middleware/serve.h>
 
 #include <errno.h>
 #include <inttypes.h>
@@ -151,17 +152,10 @@ static int list_files(ctx_t *ctx) {
     return ctx_json(ctx, list);
 }
 
-/* A name that we would not have given is none of ours: no "..", no '/', nothing hidden. */
-static int download(ctx_t *ctx) {
-    const char *name = ctx_param(ctx, "name"), *safe = multipart_safe_name(ctx, name);
-    if (!safe || strcmp(name, safe) != 0)
-        return ctx_throw(ctx, 404, "no such file");
-    int err = ctx_attachment(ctx, name); /* and never a page of this origin, whatever is in it */
-    if (!err)
-        err = ctx_set(ctx, "X-Content-Type-Options", "nosniff");
-    if (!err)
-        err = ctx_file(ctx, ctx_printf(ctx, "%s/%s", uploads, name));
-    return err == UV_ENOENT ? ctx_throw(ctx, 404, "no such file") : err;
+/* To be saved, and never a page of this origin, whatever is in it. */
+static int as_attachment(ctx_t *ctx, const char *path, const uv_stat_t *found) {
+    int err = ctx_attachment(ctx, path); /* its last part */
+    return err ? err : ctx_set(ctx, "X-Content-Type-Options", "nosniff");
 }
 
 /* --- The app ---------------------------------------------------------------------------------- */
@@ -186,6 +180,15 @@ int main(void) {
         .file_size = 1024ull * MIB,
         .progress = tell_progress,
     };
+    /* Of what is compressed already nothing is sent in place of another; no page, and nothing
+     * hidden. */
+    const serve_options_t downloads = {
+        .no_index = true,
+        .no_brotli = true,
+        .no_zstd = true,
+        .no_gzip = true,
+        .set_headers = as_attachment,
+    };
     if (!make_directories()) {
         perror(incoming);
         return 1;
@@ -196,6 +199,6 @@ int main(void) {
     app_use(app, route_get("/", page));
     app_use(app, route_post("/files", compose(multipart(&options), middleware(keep_files))));
     app_use(app, route_get("/files", list_files));
-    app_use(app, route_get("/files/:name", download));
+    app_use(app, mount_at("/files", serve(uploads, &downloads)));
     return app_listen(app, 3000);
 }
