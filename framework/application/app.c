@@ -4,6 +4,7 @@
 #include "context/forwarded.h"
 #include "context/keygrip.h"
 #include "context/rooms.h"
+#include "context/socket.h"
 #include "protocols/frame.h"
 #include "protocols/ws_deflate.h"
 
@@ -52,15 +53,19 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.overloaded = app_is_overloaded;
     app->host.client_gone = app_client_gone;
     app_read_settings(app, options);
-    app->host.codec = frame_codec_new();
-    if (!(app->host.compressors = ws_compressors_new()))
+    app->peers.loop = &app->loop;
+    app->peers.events = &socket_events;
+    app->peers.read_ahead = app->options.http.read_ahead;
+    app->host.peers = &app->peers;
+    app->peers.codec = frame_codec_new();
+    if (!(app->peers.compressors = ws_compressors_new()))
         app->out_of_memory = true;
     if (app->options.ws.sockets_per_ip != SIZE_MAX && !(app->host.crowd = crowd_new()))
         app->out_of_memory = true;
-    if (!app->host.codec || !open_loop(app, app->options.loop)) {
-        frame_codec_free(app->host.codec);
+    if (!app->peers.codec || !open_loop(app, app->options.loop)) {
+        frame_codec_free(app->peers.codec);
         crowd_free(app->host.crowd);
-        ws_compressors_free(app->host.compressors);
+        ws_compressors_free(app->peers.compressors);
         proxies_free(app->host.trusted);
         keygrip_free(app->host.keys);
         arena_release(&app->arena);
@@ -86,9 +91,9 @@ static void release(struct app *app) {
     if (app_owns_loop(app))
         uv_loop_close(&app->own_uv);
     uv_mutex_destroy(&app->posts.lock);
-    frame_codec_free(app->host.codec);
+    frame_codec_free(app->peers.codec);
     crowd_free(app->host.crowd);
-    ws_compressors_free(app->host.compressors);
+    ws_compressors_free(app->peers.compressors);
     rooms_free(app->host.rooms);
     free(app->host.ids);
     stack_free(&app->http);

@@ -5,6 +5,7 @@
 #include "app.h"
 #include "context/context.h"
 #include "protocols/http1.h"
+#include "protocols/ws_peer.h"
 #include "runtime/loop.h"
 
 struct stack {
@@ -34,6 +35,7 @@ struct app {
     struct context_host host; /* first */
     app_options_t options;    /* complete: no zeros; strings and lists are in the arena */
     struct http1_server http_server;
+    struct ws_peers peers;
     struct arena arena;
     struct stack http, ws;
     char *setup_error;  /* why it can't start, or NULL */

@@ -137,7 +137,7 @@ void app_stats(const app_t *app, app_stats_t *stats) {
     stats->coroutines = loop->coroutines.live_count;
     stats->coroutines_pooled = loop->coroutines.idle_count;
     stats->requests_active = loop->counts.exchanges;
-    stats->frame_contexts = frame_contexts_in_use(app->host.codec);
+    stats->frame_contexts = frame_contexts_in_use(app->peers.codec);
     stats->bytes_received = loop->counts.bytes_received;
     stats->bytes_sent = loop->counts.bytes_sent;
     stats->messages_received = loop->counts.messages_received;

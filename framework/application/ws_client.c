@@ -42,7 +42,7 @@ may_await websocket_t *ws_connect(app_t *app, const char *url, const ws_client_o
 void ws_release(websocket_t *ws) {
     if (!ws)
         return;
-    if (!ws->on_message && !ws->on_part)
+    if (!ws->on_message && !socket_on_part(ws))
         ws_close(ws, 1000, NULL);
     socket_release(ws);
 }

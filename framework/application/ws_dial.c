@@ -368,14 +368,9 @@ static int start_socket(struct call *call, struct websocket *ws) {
     struct connection *connection = call->connection;
     connection->limits = &app->options.http;
     const struct ws_peer_setup setup = {
+        .all = &app->peers,
         .connection = connection,
-        .codec = app->host.codec,
-        .options = ws->options,
-        .read_ahead = app->options.http.read_ahead,
-        .events = &socket_events,
-        .owner = ws,
         .client = true,
-        .compressors = app->host.compressors,
         .agreement = call->agreement.compressed ? &call->agreement.deflate : NULL,
         .early = call->data + call->head_length,
         .early_length = call->length - call->head_length,

@@ -12,7 +12,6 @@
 #include "response.h"
 #include "runtime/arena.h"
 
-struct frame_codec;
 struct context;
 struct crowd;
 struct keygrip;
@@ -20,7 +19,7 @@ struct middleware_run;
 struct proxies;
 struct rooms;
 struct routing;
-struct ws_compressors;
+struct ws_peers;
 
 /* What the application lends to every ctx. */
 struct context_host {
@@ -30,8 +29,7 @@ struct context_host {
     struct proxies *trusted;      /* NULL: no list */
     struct value *values;
     struct loop *loop;
-    struct frame_codec *codec;
-    struct ws_compressors *compressors;
+    const struct ws_peers *peers;
     /* Tell the error listener. */
     void (*error)(struct context_host *host, struct context *context, const ctx_error_t *error);
     /* A WebSocket's connection is over. */
@@ -41,6 +39,8 @@ struct context_host {
     /* The socket of a client is gone. */
     void (*client_gone)(struct context_host *host, struct websocket *ws);
     struct websocket *sockets; /* those that are open */
+    struct websocket *retired; /* those whose close handler waits for a coroutine */
+    struct timer retry;        /* to ask for it again */
     size_t socket_count;
     size_t handshakes;      /* sockets that there are, open or not yet, or not any more */
     struct rooms *rooms;    /* NULL: none */

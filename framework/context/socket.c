@@ -10,6 +10,7 @@ struct websocket *socket_new(struct context *context, struct handshake *handshak
     ws->context = context;
     ws->handshake = handshake;
     ws->protocol = handshake->protocol;
+    ws->peer.options = &context->host->options->ws;
     ws->state = WS_CONNECTING;
     ws->runner = coroutine_self();
     context->ctx.websocket = ws;
@@ -29,16 +30,28 @@ struct websocket *socket_open(struct context *context, const ws_options_t *given
     if (given->deflate || !(options->deflate = arena_zalloc(arena, sizeof(ws_deflate_t))))
         options->deflate = given->deflate;
     ws->context = context;
-    ws->options = options;
+    ws->peer.options = options;
     ws->state = WS_OPEN;
     context->ctx.websocket = ws;
     context->header_sent = context->written = true;
     return ws;
 }
 
+struct socket_extras *socket_extras(struct websocket *ws) {
+    if (!ws->extras)
+        ws->extras = arena_zalloc(ws->context->home.arena, sizeof *ws->extras);
+    if (!ws->extras)
+        context_no_memory(ws->context);
+    return ws->extras;
+}
+
 /* --- Running handlers ------------------------------------------------------------------------- */
 
 static void settle(struct websocket *ws);
+
+static struct loop *loop_of(const struct websocket *ws) {
+    return ws->context->host->loop;
+}
 
 /* An error of a handler. What comes of the peer's leaving is none. */
 static void handler_failed(struct websocket *ws, int err) {
@@ -77,9 +90,9 @@ struct delivery {
 /* A whole message to one handler, a piece of one to the other. */
 static int call_handler(struct websocket *ws, const struct ws_incoming *in) {
     ctx_t *ctx = &ws->context->ctx;
-    if (ws->on_part)
-        return ws->on_part(ctx,
-                           &(ws_part_t){in->data, in->length, in->binary, in->first, in->last});
+    ws_part_handler *on_part = socket_on_part(ws);
+    if (on_part)
+        return on_part(ctx, &(ws_part_t){in->data, in->length, in->binary, in->first, in->last});
     return ws->on_message(ctx, &(ws_message_t){in->data, in->length, in->binary});
 }
 
@@ -99,31 +112,35 @@ static void run_message(void *arg) {
     settle(ws);
 }
 
-static void on_message(void *owner, struct ws_incoming *incoming) {
-    struct websocket *ws = owner;
+static bool waits_for_message(const struct websocket *ws) {
+    return ws->recv && wait_pending(ws->recv);
+}
+
+static void on_message(struct ws_peer *peer, struct ws_incoming *incoming) {
+    struct websocket *ws = (struct websocket *)peer;
     if (incoming->last)
-        ws->peer.loop->counts.messages_received++;
+        loop_of(ws)->counts.messages_received++;
     if (ws->context->host->overloaded(ws->context->host)) {
         ws_incoming_free(incoming);
         ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, UV_ENOMEM, "too much memory is used");
         return;
     }
-    if (wait_pending(&ws->recv)) {
+    if (waits_for_message(ws)) {
         ws->received = incoming;
         ws_peer_want(&ws->peer, false);
-        wait_done(&ws->recv, 1);
+        wait_done(ws->recv, 1);
         return;
     }
-    if (!ws->on_part && (!ws->on_message || !incoming->first || !incoming->last)) {
+    if (!socket_on_part(ws) && (!ws->on_message || !incoming->first || !incoming->last)) {
         ws_incoming_free(incoming);
         return;
     }
     struct delivery delivery = {ws, incoming};
-    int err = coroutine_start(&ws->peer.loop->coroutines, run_message, &delivery);
+    int err = coroutine_start(&loop_of(ws)->coroutines, run_message, &delivery);
     if (err) {
         ws_incoming_free(incoming);
         ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, err, "too many handlers are at work");
-    } else if (ws->runner && !wait_pending(&ws->recv)) {
+    } else if (ws->runner && !waits_for_message(ws)) {
         /* it waits for something else than a message: one at a time */
         ws_peer_want(&ws->peer, false);
     }
@@ -137,7 +154,7 @@ static void on_control(struct websocket *ws, ws_control_handler *handler, const 
     char text[126];
     if (!handler)
         return;
-    arena_init(&arena, &ws->peer.loop->arenas);
+    arena_init(&arena, &loop_of(ws)->arenas);
     memcpy(text, data, length);
     text[length] = '\0';
     ws->context->scope = &scope;
@@ -147,24 +164,26 @@ static void on_control(struct websocket *ws, ws_control_handler *handler, const 
     arena_release(&arena);
 }
 
-static void on_ping(void *owner, const char *data, size_t length) {
-    struct websocket *ws = owner;
-    on_control(ws, ws->on_ping, data, length);
+static void on_ping(struct ws_peer *peer, const char *data, size_t length) {
+    struct websocket *ws = (struct websocket *)peer;
+    if (ws->extras)
+        on_control(ws, ws->extras->on_ping, data, length);
 }
 
-static void on_pong(void *owner, const char *data, size_t length) {
-    struct websocket *ws = owner;
-    on_control(ws, ws->on_pong, data, length);
+static void on_pong(struct ws_peer *peer, const char *data, size_t length) {
+    struct websocket *ws = (struct websocket *)peer;
+    if (ws->extras)
+        on_control(ws, ws->extras->on_pong, data, length);
 }
 
-static void on_drained(void *owner) {
-    struct websocket *ws = owner;
+static void on_drained(struct ws_peer *peer) {
+    struct websocket *ws = (struct websocket *)peer;
     bool was_high = ws->is_high;
     ws->is_high = false;
-    if (wait_pending(&ws->drain))
-        wait_done(&ws->drain, 0);
-    if (was_high && ws->on_drain)
-        ws->on_drain(&ws->context->ctx);
+    if (ws->drain)
+        wait_done(ws->drain, 0);
+    if (was_high && ws->extras && ws->extras->on_drain)
+        ws->extras->on_drain(&ws->context->ctx);
 }
 
 /* --- The end ---------------------------------------------------------------------------------- */
@@ -172,26 +191,29 @@ static void on_drained(void *owner) {
 static void destroy(struct websocket *ws) {
     struct context *context = ws->context;
     struct arena arena = *context->home.arena;
-    loop_timer_stop(ws->peer.loop, &ws->retry);
-    loop_unpost(ws->peer.loop, &ws->close_task);
+    loop_unpost(loop_of(ws), &ws->peer.task);
     ws_incoming_free(ws->received);
     ws->received = NULL;
     socket_leave_crowd(ws);
-    if (ws->client)
+    if (ws->peer.client && ws->client)
         context->host->client_gone(context->host, ws);
     context_end(context, ws->peer.code != 1006);
     ws_peer_free(&ws->peer);
     arena_release(&arena);
 }
 
+static bool hears_error(const struct websocket *ws) {
+    return ws->peer.error && ws->extras && ws->extras->on_error;
+}
+
 static void run_close(void *arg) {
     struct websocket *ws = arg;
     struct arena arena;
-    arena_init(&arena, &ws->peer.loop->arenas);
+    arena_init(&arena, &loop_of(ws)->arenas);
     struct scope scope = {.arena = &arena};
     begin_handler(ws, &scope);
-    if (ws->on_error && ws->peer.error)
-        ws->on_error(&ws->context->ctx, ws->peer.error, ws->peer.error_text);
+    if (hears_error(ws))
+        ws->extras->on_error(&ws->context->ctx, ws->peer.error, ws->peer.error_text);
     if (ws->on_close)
         ws->on_close(&ws->context->ctx, ws_close_code(ws), ws_close_reason(ws));
     end_handler(ws, &scope);
@@ -200,41 +222,52 @@ static void run_close(void *arg) {
 }
 
 static void try_again(struct timer *timer) {
-    struct websocket *ws = (struct websocket *)((char *)timer - offsetof(struct websocket, retry));
-    loop_post(ws->peer.loop, &ws->close_task);
+    struct context_host *host =
+        (struct context_host *)((char *)timer - offsetof(struct context_host, retry));
+    for (struct websocket *ws = host->retired; ws; ws = ws->next)
+        loop_post(loop_of(ws), &ws->peer.task);
+    host->retired = NULL;
 }
 
-/* Runs on the loop's stack. The close handler is called once, whatever happens: if there is no
- * coroutine to be had it is tried again. */
+/* There is no coroutine to be had: once more, in a moment. */
+static void retire(struct websocket *ws) {
+    struct context_host *host = ws->context->host;
+    ws->next = host->retired;
+    host->retired = ws;
+    host->retry.fn = try_again;
+    if (!timer_pending(&host->retry))
+        loop_timer_start(host->loop, &host->retry, 10);
+}
+
+/* Runs on the loop's stack. The close handler is called once, whatever happens. */
 static void start_close(struct task *task) {
     struct websocket *ws =
-        (struct websocket *)((char *)task - offsetof(struct websocket, close_task));
+        (struct websocket *)((char *)task - offsetof(struct websocket, peer.task));
     if (ws->runner || !ws->chain_done || ws->close_began)
         return;
     ws->close_began = true;
-    if (!ws->on_close && !(ws->on_error && ws->peer.error)) {
+    if (!ws->on_close && !hears_error(ws)) {
         destroy(ws);
-    } else if (coroutine_start(&ws->peer.loop->coroutines, run_close, ws)) {
+    } else if (coroutine_start(&loop_of(ws)->coroutines, run_close, ws)) {
         ws->close_began = false;
-        ws->retry.fn = try_again;
-        loop_timer_start(ws->peer.loop, &ws->retry, 10);
+        retire(ws);
     }
 }
 
-static void on_closed(void *owner, struct connection *connection) {
-    struct websocket *ws = owner;
+static void on_closed(struct ws_peer *peer, struct connection *connection) {
+    struct websocket *ws = (struct websocket *)peer;
     socket_leave_set(ws);
     ws->state = WS_CLOSED;
     ws->context->exchange->aborted = true;
     if (ws->context->exchange->cancel)
         coroutine_cancel(ws->context->exchange->cancel);
     ws->context->host->socket_closed(ws->context->host, connection);
-    if (wait_pending(&ws->recv))
-        wait_done(&ws->recv, 0);
-    if (wait_pending(&ws->drain))
-        wait_done(&ws->drain, UV_ENOTCONN);
-    ws->close_task.run = start_close;
-    loop_post(ws->peer.loop, &ws->close_task);
+    if (ws->recv)
+        wait_done(ws->recv, 0);
+    if (ws->drain)
+        wait_done(ws->drain, UV_ENOTCONN);
+    ws->peer.task.run = start_close;
+    loop_post(loop_of(ws), &ws->peer.task);
 }
 
 /* A handler has returned, and with it goes what it has received: on to the next message, or to the
@@ -243,7 +276,7 @@ static void settle(struct websocket *ws) {
     ws_incoming_free(ws->received);
     ws->received = NULL;
     if (ws->state == WS_CLOSED)
-        loop_post(ws->peer.loop, &ws->close_task);
+        loop_post(loop_of(ws), &ws->peer.task);
     else if (ws->chain_done)
         socket_go_on(ws);
 }
@@ -255,7 +288,7 @@ void socket_release(struct websocket *ws) {
 }
 
 void socket_go_on(struct websocket *ws) {
-    ws->peer.pieces = ws->on_part;
+    ws->peer.pieces = socket_on_part(ws);
     ws_peer_want(&ws->peer, !ws->paused);
 }
 

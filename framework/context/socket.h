@@ -16,36 +16,42 @@ struct crowd_entry;
 struct membership;
 struct ws_client;
 
-struct websocket {
-    struct ws_peer peer;
-    struct context *context;
-    struct handshake *handshake; /* until the chain has returned */
-    const char *protocol;        /* that was agreed on, or NULL */
-    ws_options_t *options;       /* of ws_configure, or NULL: the app's */
-    ws_message_handler *on_message;
+/* What few sockets need; made when one does. */
+struct socket_extras {
     ws_part_handler *on_part;
-    ws_close_handler *on_close;
     ws_error_handler *on_error;
     ws_control_handler *on_ping, *on_pong;
     ws_drain_handler *on_drain;
-    struct ws_incoming *received; /* what ws_recv has returned, or is about to */
-    struct wait recv, drain;
-    struct coroutine *runner;       /* the handler that runs, or NULL */
-    struct websocket *next, **link; /* in host->sockets while it is open */
-    struct membership *rooms;
-    struct ws_client *client;  /* that has made it, or NULL */
-    struct crowd_entry *crowd; /* of its address, where that is counted */
     uint64_t id;               /* 0 until somebody asks */
     struct websocket *next_id; /* in its bucket of host->ids */
-    struct task close_task;
-    struct timer retry;
-    ws_state_t state;
-    bool chain_done;  /* app_ws_use's stack has returned */
-    bool terminated;  /* before it was accepted */
-    bool close_began; /* the close handler has been started */
-    bool paused;
-    bool closed_by_us;
-    bool is_high; /* somebody was told that too much waits */
+};
+
+/* Thousands of them may be idle: every byte counts. */
+struct websocket {
+    struct ws_peer peer; /* first */
+    struct context *context;
+    struct handshake *handshake; /* until the chain has returned */
+    const char *protocol;        /* that was agreed on, or NULL */
+    ws_message_handler *on_message;
+    ws_close_handler *on_close;
+    struct socket_extras *extras;   /* NULL: none */
+    struct ws_incoming *received;   /* what ws_recv has returned, or is about to */
+    struct wait *recv, *drain;      /* of coroutines that wait for a message, or to send */
+    struct coroutine *runner;       /* the handler that runs, or NULL */
+    struct websocket *next, **link; /* in host->sockets while it is open; `next` then in retired */
+    struct membership *rooms;
+    union {
+        struct ws_client *client;  /* that has made it, or NULL: if peer.client */
+        struct crowd_entry *crowd; /* of its address, where that is counted: else */
+    };
+    ws_state_t state : 8;
+    bool configured : 1;  /* peer.options are its own, by ws_configure */
+    bool chain_done : 1;  /* app_ws_use's stack has returned */
+    bool terminated : 1;  /* before it was accepted */
+    bool close_began : 1; /* the close handler has been started */
+    bool paused : 1;
+    bool closed_by_us : 1;
+    bool is_high : 1; /* somebody was told that too much waits */
 };
 
 /* A socket for the handshake of `context`, CONNECTING, in its arena; sets ctx->websocket. The
@@ -63,6 +69,14 @@ struct websocket *socket_open(struct context *context, const ws_options_t *optio
 /* Whoever has held it lets it go. */
 void socket_release(struct websocket *ws);
 
+/* Its part handler, or NULL. */
+static inline ws_part_handler *socket_on_part(const struct websocket *ws) {
+    return ws->extras ? ws->extras->on_part : NULL;
+}
+
+/* Its extras; NULL when there is no memory. */
+struct socket_extras *socket_extras(struct websocket *ws);
+
 /* Read on, unless it is paused. */
 void socket_go_on(struct websocket *ws);
 
@@ -75,9 +89,6 @@ extern const struct exchange_ops socket_exchange_ops;
 
 /* Take what is not zero. */
 void socket_merge_options(ws_options_t *options, const ws_options_t *given);
-
-/* Its limits: those of ws_configure, or the app's. */
-const ws_options_t *socket_options(const struct websocket *ws);
 
 /* What these options mean for the handshake; NULL is NULL. */
 const struct deflate_options *socket_deflate_options(const ws_deflate_t *options,

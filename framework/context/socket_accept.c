@@ -84,13 +84,8 @@ int ws_accept(websocket_t *ws) {
     ws->state = WS_OPEN;
     socket_join_set(ws);
     const struct ws_peer_setup setup = {
+        .all = host->peers,
         .connection = connection,
-        .codec = host->codec,
-        .options = socket_options(ws),
-        .read_ahead = host->options->http.read_ahead,
-        .events = &socket_events,
-        .owner = ws,
-        .compressors = host->compressors,
         .agreement = ws->handshake->compressed ? &ws->handshake->agreement : NULL,
         .early = early,
         .early_length = early_length,
@@ -103,10 +98,6 @@ int ws_accept(websocket_t *ws) {
 }
 
 /* --- Before it is accepted -------------------------------------------------------------------- */
-
-const ws_options_t *socket_options(const struct websocket *ws) {
-    return ws->options ? ws->options : &ws->context->host->options->ws;
-}
 
 static void take_size(size_t *size, size_t given) {
     if (given)
@@ -147,7 +138,7 @@ const struct deflate_options *socket_deflate_options(const ws_deflate_t *options
 }
 
 /* Agree on compression anew. */
-static int set_deflate(struct websocket *ws, const ws_deflate_t *given) {
+static int set_deflate(struct websocket *ws, ws_options_t *own, const ws_deflate_t *given) {
     struct context *context = ws->context;
     struct deflate_options memory;
     const struct deflate_options *options = socket_deflate_options(given, &memory);
@@ -158,7 +149,7 @@ static int set_deflate(struct websocket *ws, const ws_deflate_t *given) {
     if (!copy)
         return context_no_memory(context);
     *copy = *given;
-    ws->options->deflate = copy;
+    own->deflate = copy;
     if (handshake_agree(ws->handshake, context->exchange, options))
         return 0;
     return ctx_throw(&context->ctx, ws->handshake->status, "%s", ws->handshake->message);
@@ -167,16 +158,15 @@ static int set_deflate(struct websocket *ws, const ws_deflate_t *given) {
 int ws_configure(websocket_t *ws, const ws_options_t *given) {
     if (ws->state != WS_CONNECTING || !ws->handshake)
         return UV_EALREADY;
-    ws_options_t *options = ws->options;
-    if (!options) {
-        options = arena_alloc(ws->context->home.arena, sizeof *options);
-        if (!options)
-            return context_no_memory(ws->context);
-        *options = *socket_options(ws);
-    }
-    socket_merge_options(options, given);
-    ws->options = options;
-    return given->deflate ? set_deflate(ws, given->deflate) : 0;
+    ws_options_t *own = ws->configured ? (ws_options_t *)ws->peer.options
+                                       : arena_alloc(ws->context->home.arena, sizeof *own);
+    if (!own)
+        return context_no_memory(ws->context);
+    *own = *ws->peer.options;
+    socket_merge_options(own, given);
+    ws->peer.options = own;
+    ws->configured = true;
+    return given->deflate ? set_deflate(ws, own, given->deflate) : 0;
 }
 
 const char *ws_offered_protocol(const websocket_t *ws, size_t index) {
@@ -201,5 +191,5 @@ const char *ws_protocol(const websocket_t *ws) {
 }
 
 const char *ws_extensions(const websocket_t *ws) {
-    return ws->peer.deflate.compressors ? "permessage-deflate" : "";
+    return ws_deflate_is_on(&ws->peer.deflate) ? "permessage-deflate" : "";
 }

@@ -30,9 +30,9 @@ static bool grow(struct context_host *host) {
     host->ids_size = size;
     for (size_t i = 0; i < old; i++)
         for (struct websocket *ws = former[i], *next; ws; ws = next) {
-            next = ws->next_id;
-            ws->next_id = *bucket_of(host, ws->id);
-            *bucket_of(host, ws->id) = ws;
+            next = ws->extras->next_id;
+            ws->extras->next_id = *bucket_of(host, ws->extras->id);
+            *bucket_of(host, ws->extras->id) = ws;
         }
     free(former);
     return true;
@@ -40,33 +40,35 @@ static bool grow(struct context_host *host) {
 
 ws_id_t ws_id(websocket_t *ws) {
     struct context_host *host = ws->context->host;
-    if (ws->id || ws->state == WS_CLOSED)
-        return ws->id;
-    if (host->ids_used >= host->ids_size && !grow(host))
+    struct socket_extras *extras = ws->extras;
+    if (ws->state == WS_CLOSED || (extras && extras->id))
+        return extras ? extras->id : 0;
+    if (!(extras = socket_extras(ws)) || (host->ids_used >= host->ids_size && !grow(host)))
         return 0;
-    ws->id = ++host->last_id;
-    ws->next_id = *bucket_of(host, ws->id);
-    *bucket_of(host, ws->id) = ws;
+    extras->id = ++host->last_id;
+    extras->next_id = *bucket_of(host, extras->id);
+    *bucket_of(host, extras->id) = ws;
     host->ids_used++;
-    return ws->id;
+    return extras->id;
 }
 
 static void forget_id(struct websocket *ws) {
     struct context_host *host = ws->context->host;
-    if (!ws->id)
+    struct socket_extras *extras = ws->extras;
+    if (!extras || !extras->id)
         return;
-    struct websocket **at = bucket_of(host, ws->id);
+    struct websocket **at = bucket_of(host, extras->id);
     while (*at != ws)
-        at = &(*at)->next_id;
-    *at = ws->next_id;
+        at = &(*at)->extras->next_id;
+    *at = extras->next_id;
     host->ids_used--;
-    ws->id = 0;
+    extras->id = 0;
 }
 
 struct websocket *socket_find(const struct context_host *host, uint64_t id) {
     struct websocket *ws = id && host->ids ? *bucket_of(host, id) : NULL;
-    while (ws && ws->id != id)
-        ws = ws->next_id;
+    while (ws && ws->extras->id != id)
+        ws = ws->extras->next_id;
     return ws;
 }
 

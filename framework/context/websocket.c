@@ -20,34 +20,49 @@ int ws_on_close(websocket_t *ws, ws_close_handler *handler) {
 }
 
 int ws_on_error(websocket_t *ws, ws_error_handler *handler) {
-    ws->on_error = handler;
+    struct socket_extras *extras = socket_extras(ws);
+    if (!extras)
+        return UV_ENOMEM;
+    extras->on_error = handler;
     return ws_accept(ws);
 }
 
 int ws_on_ping(websocket_t *ws, ws_control_handler *handler) {
-    ws->on_ping = handler;
+    struct socket_extras *extras = socket_extras(ws);
+    if (!extras)
+        return UV_ENOMEM;
+    extras->on_ping = handler;
     return ws_accept(ws);
 }
 
 int ws_on_pong(websocket_t *ws, ws_control_handler *handler) {
-    ws->on_pong = handler;
+    struct socket_extras *extras = socket_extras(ws);
+    if (!extras)
+        return UV_ENOMEM;
+    extras->on_pong = handler;
     return ws_accept(ws);
 }
 
 int ws_on_part(websocket_t *ws, ws_part_handler *handler) {
-    ws->on_part = handler;
+    struct socket_extras *extras = socket_extras(ws);
+    if (!extras)
+        return UV_ENOMEM;
+    extras->on_part = handler;
     ws->peer.pieces = handler;
     return ws_accept(ws);
 }
 
 int ws_on_drain(websocket_t *ws, ws_drain_handler *handler) {
-    ws->on_drain = handler;
+    struct socket_extras *extras = socket_extras(ws);
+    if (!extras)
+        return UV_ENOMEM;
+    extras->on_drain = handler;
     return ws_accept(ws);
 }
 
 void ws_pause(websocket_t *ws) {
     ws->paused = true;
-    if (!wait_pending(&ws->recv))
+    if (!ws->recv)
         ws_peer_want(&ws->peer, false);
 }
 
@@ -64,13 +79,17 @@ static bool receive(websocket_t *ws, bool pieces) {
     ws->received = NULL;
     if (ws->state != WS_OPEN)
         return false;
+    struct wait wait = {0};
+    ws->recv = &wait;
     ws->peer.pieces = pieces;
     ws_peer_want(&ws->peer, true);
-    return wait_for(&ws->recv) == 1 && ws->received;
+    int result = wait_for(&wait);
+    ws->recv = NULL;
+    return result == 1 && ws->received;
 }
 
 may_await bool ws_recv(websocket_t *ws, ws_message_t *message) {
-    if (!coroutine_self() || ws->recv.co)
+    if (!coroutine_self() || ws->recv)
         return false;
     do /* pieces of a message that ws_recv_part has begun are no message */
         if (!receive(ws, false))
@@ -81,7 +100,7 @@ may_await bool ws_recv(websocket_t *ws, ws_message_t *message) {
 }
 
 may_await bool ws_recv_part(websocket_t *ws, ws_part_t *part) {
-    if (!coroutine_self() || ws->recv.co || !receive(ws, true))
+    if (!coroutine_self() || ws->recv || !receive(ws, true))
         return false;
     const struct ws_incoming *in = ws->received;
     *part = (ws_part_t){in->data, in->length, in->binary, in->first, in->last};
@@ -93,9 +112,13 @@ may_await bool ws_recv_part(websocket_t *ws, ws_part_t *part) {
 /* The socket's own handler waits for a slow peer; nobody else waits for somebody else's. */
 static int wait_for_drain(websocket_t *ws) {
     bool own = ws->runner && ws->runner == coroutine_self();
-    if (!own || ws->context->host->sends_never_wait || ws->drain.co)
+    if (!own || ws->context->host->sends_never_wait || ws->drain)
         return 1;
-    return wait_for(&ws->drain);
+    struct wait wait = {0};
+    ws->drain = &wait;
+    int result = wait_for(&wait);
+    ws->drain = NULL;
+    return result;
 }
 
 static int send_out(websocket_t *ws, const struct ws_outgoing *out) {

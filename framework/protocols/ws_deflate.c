@@ -59,7 +59,7 @@ static struct deflater_options deflater_options(const struct ws_peer *peer, bool
 }
 
 static struct deflater *shared_deflater(struct ws_peer *peer) {
-    struct ws_compressors *compressors = peer->deflate.compressors;
+    struct ws_compressors *compressors = peer->all->compressors;
     const ws_deflate_t *wanted = peer->options->deflate;
     for (struct compressor *c = compressors->list; c; c = c->next)
         if (c->window_bits == peer->deflate.send_bits && c->level == wanted->level &&
@@ -82,11 +82,9 @@ static struct deflater *shared_deflater(struct ws_peer *peer) {
 
 /* --- A socket's life -------------------------------------------------------------------------- */
 
-void ws_deflate_start(struct ws_peer *peer, struct ws_compressors *compressors,
-                      const struct deflate_agreement *agreement) {
+void ws_deflate_start(struct ws_peer *peer, const struct deflate_agreement *agreement) {
     bool client = peer->client;
     peer->deflate = (struct ws_deflate){
-        .compressors = compressors,
         .send_bits = client ? agreement->client_max_window_bits : agreement->server_max_window_bits,
         .receive_bits =
             client ? agreement->server_max_window_bits : agreement->client_max_window_bits,
@@ -120,8 +118,8 @@ void ws_deflate_forget(struct ws_deflate *deflate) {
 
 /* --- Inflating -------------------------------------------------------------------------------- */
 
-static struct inflater *take_inflater(struct ws_deflate *deflate) {
-    struct ws_compressors *compressors = deflate->compressors;
+static struct inflater *take_inflater(struct ws_compressors *compressors,
+                                      const struct ws_deflate *deflate) {
     if (deflate->receive_no_context && compressors->inflater_count > 0)
         return compressors->inflaters[--compressors->inflater_count];
     struct inflater *inflater = malloc(sizeof *inflater);
@@ -131,8 +129,7 @@ static struct inflater *take_inflater(struct ws_deflate *deflate) {
     return inflater;
 }
 
-static void give_inflater(struct ws_deflate *deflate) {
-    struct ws_compressors *compressors = deflate->compressors;
+static void give_inflater(struct ws_compressors *compressors, struct ws_deflate *deflate) {
     if (compressors->inflater_count < IDLE_INFLATERS)
         compressors->inflaters[compressors->inflater_count++] = deflate->inflater;
     else
@@ -147,11 +144,12 @@ static int take_inflated(void *owner, const char *data, size_t n) {
 int ws_inflate(struct ws_peer *peer, struct ws_incoming *in, const char *data, size_t n, bool fin) {
     struct ws_deflate *deflate = &peer->deflate;
     size_t limit = in->reading.pieces ? SIZE_MAX : peer->options->message_size;
-    if (!deflate->inflater && !(deflate->inflater = take_inflater(deflate)))
+    struct ws_compressors *compressors = peer->all->compressors;
+    if (!deflate->inflater && !(deflate->inflater = take_inflater(compressors, deflate)))
         return UV_ENOMEM;
     int err = inflater_feed(deflate->inflater, data, n, fin, limit, take_inflated, in);
     if (!err && fin && deflate->receive_no_context)
-        give_inflater(deflate);
+        give_inflater(compressors, deflate);
     return err;
 }
 
@@ -159,7 +157,8 @@ int ws_inflate(struct ws_peer *peer, struct ws_incoming *in, const char *data, s
 
 bool ws_deflate_wants(const struct ws_peer *peer, const struct ws_outgoing *out) {
     const ws_deflate_t *options = peer->options->deflate;
-    if (!peer->deflate.compressors || out->plain || (out->fragment && !options->own_compressor))
+    if (!ws_deflate_is_on(&peer->deflate) || out->plain ||
+        (out->fragment && !options->own_compressor))
         return false;
     return deflate_is_worthwhile(&(struct deflate_options){.threshold = options->threshold},
                                  !options->own_compressor || peer->deflate.send_no_context,
@@ -184,7 +183,7 @@ int ws_deflate_shared(struct ws_peer *peer, const struct ws_outgoing *out, const
     struct deflater *deflater = shared_deflater(peer);
     if (!deflater)
         return UV_ENOMEM;
-    return compress(peer->deflate.compressors, deflater, out, data, length);
+    return compress(peer->all->compressors, deflater, out, data, length);
 }
 
 static struct deflater *own_deflater(struct ws_peer *peer) {
@@ -202,5 +201,5 @@ int ws_deflate(struct ws_peer *peer, const struct ws_outgoing *out, const char *
         return ws_deflate_shared(peer, out, data, length);
     if (!deflate->deflater && !(deflate->deflater = own_deflater(peer)))
         return UV_ENOMEM;
-    return compress(deflate->compressors, deflate->deflater, out, data, length);
+    return compress(peer->all->compressors, deflate->deflater, out, data, length);
 }

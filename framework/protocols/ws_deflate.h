@@ -25,16 +25,18 @@ void ws_compressors_free(struct ws_compressors *compressors); /* NULL is fine */
 
 /* What a socket has agreed to; zero is no compression. */
 struct ws_deflate {
-    struct ws_compressors *compressors; /* NULL: no compression */
-    struct inflater *inflater;          /* NULL until there is something to inflate */
-    struct deflater *deflater;          /* its own one; NULL until there is something to compress */
-    uint8_t send_bits, receive_bits;    /* windows */
+    struct inflater *inflater;       /* NULL until there is something to inflate */
+    struct deflater *deflater;       /* its own one; NULL until there is something to compress */
+    uint8_t send_bits, receive_bits; /* windows; 0: no compression */
     bool send_no_context : 1, receive_no_context : 1;
     bool sending : 1; /* the fragments that are being sent are compressed */
 };
 
-void ws_deflate_start(struct ws_peer *peer, struct ws_compressors *compressors,
-                      const struct deflate_agreement *agreement);
+static inline bool ws_deflate_is_on(const struct ws_deflate *deflate) {
+    return deflate->send_bits;
+}
+
+void ws_deflate_start(struct ws_peer *peer, const struct deflate_agreement *agreement);
 void ws_deflate_free(struct ws_deflate *deflate);
 
 /* Nothing has been said for a while: give back what is not needed to go on. */

@@ -10,7 +10,7 @@ static uint64_t after(uint64_t moment, uint64_t time) {
 /* The deadline moves with what is heard only when it has come: that costs nothing in between. */
 static void set_deadline(struct ws_peer *peer) {
     const ws_options_t *options = peer->options;
-    uint64_t now = loop_now(peer->loop);
+    uint64_t now = loop_now(peer->all->loop);
     uint64_t silent = after(peer->heard, options->heartbeat);
     uint64_t idle = after(peer->active, options->idle_timeout);
     uint64_t at = silent < idle ? silent : idle;
@@ -19,7 +19,7 @@ static void set_deadline(struct ws_peer *peer) {
 }
 
 void ws_health_start(struct ws_peer *peer) {
-    peer->heard = peer->active = loop_now(peer->loop);
+    peer->heard = peer->active = loop_now(peer->all->loop);
     set_deadline(peer);
 }
 
@@ -40,7 +40,7 @@ static void beat(struct ws_peer *peer, uint64_t now) {
 
 void ws_health_check(struct ws_peer *peer) {
     const ws_options_t *options = peer->options;
-    uint64_t now = loop_now(peer->loop);
+    uint64_t now = loop_now(peer->all->loop);
     if (peer->incoming && peer->incoming->reading.in_message)
         peer->active = peer->heard; /* a long one is on its way */
     if (after(peer->active, options->idle_timeout) <= now) {
@@ -56,12 +56,12 @@ void ws_health_check(struct ws_peer *peer) {
 }
 
 bool ws_health_allows(struct ws_peer *peer) {
-    uint64_t now = loop_now(peer->loop);
+    uint64_t now = loop_now(peer->all->loop);
     peer->active = now;
     if (!peer->options->message_rate)
         return true;
-    if (now - peer->rate_began >= 1000) {
-        peer->rate_began = now;
+    if ((uint32_t)now - peer->rate_began >= 1000) {
+        peer->rate_began = (uint32_t)now;
         peer->rate_count = 0;
     }
     if (++peer->rate_count <= peer->options->message_rate)

@@ -35,7 +35,7 @@ void ws_peer_close(struct ws_peer *peer, int code, const char *reason, size_t le
     connection_set_deadline(peer->connection, peer->options->close_timeout);
     connection_read_start(peer->connection);
     if (!peer->going_on)
-        loop_post(peer->loop, &peer->go_on);
+        loop_post(peer->all->loop, &peer->task);
 }
 
 void ws_peer_fail(struct ws_peer *peer, int code, close_reason_t blame, int error,
@@ -50,7 +50,7 @@ void ws_peer_fail(struct ws_peer *peer, int code, close_reason_t blame, int erro
     peer->error = error;
     peer->error_text = text;
     connection_blame(peer->connection, blame);
-    input_drop(&peer->input, peer->loop);
+    input_drop(&peer->input, peer->all->loop);
     connection_finish(peer->connection, true);
 }
 
@@ -74,7 +74,7 @@ void ws_peer_answer_close(struct ws_peer *peer, int code, const char *reason, si
     if (peer->state == WS_PEER_OPEN)
         send_close(peer, code, reason, length);
     peer->state = WS_PEER_CLOSING;
-    input_drop(&peer->input, peer->loop);
+    input_drop(&peer->input, peer->all->loop);
     if (peer->client) /* RFC 6455 7.1.1: the server closes first */
         connection_set_deadline(peer->connection, peer->options->close_timeout);
     else
@@ -92,16 +92,16 @@ void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length) 
         ws_peer_control(peer, OPCODE_PONG, data, length);
         return;
     }
-    if (!peer->late_pong && !(peer->late_pong = malloc(CONTROL_MAX)))
+    if (!peer->late_pong && !(peer->late_pong = malloc(1 + CONTROL_MAX)))
         return;
-    memcpy(peer->late_pong, data, length);
-    peer->late_pong_length = (uint8_t)length;
+    peer->late_pong[0] = (uint8_t)length;
+    memcpy(peer->late_pong + 1, data, length);
 }
 
 static void send_late_pong(struct ws_peer *peer) {
     if (!peer->late_pong)
         return;
-    ws_peer_control(peer, OPCODE_PONG, peer->late_pong, peer->late_pong_length);
+    ws_peer_control(peer, OPCODE_PONG, peer->late_pong + 1, peer->late_pong[0]);
     free(peer->late_pong);
     peer->late_pong = NULL;
 }
@@ -125,8 +125,8 @@ static void control_flow(struct ws_peer *peer) {
     if (may_parse(peer)) {
         c->read_limit = 0;
         connection_read_start(c);
-    } else if (length < peer->read_ahead) {
-        connection_limit_read(c, peer->read_ahead - length);
+    } else if (length < peer->all->read_ahead) {
+        connection_limit_read(c, peer->all->read_ahead - length);
         connection_read_start(c);
     } else {
         connection_read_stop(c);
@@ -160,9 +160,7 @@ static void go_on(struct ws_peer *peer) {
 }
 
 static void go_on_later(struct task *task) {
-    struct ws_peer *peer = (struct ws_peer *)((char *)task - offsetof(struct ws_peer, go_on));
-    if (!peer->connection)
-        return;
+    struct ws_peer *peer = (struct ws_peer *)((char *)task - offsetof(struct ws_peer, task));
     go_on(peer);
     if (connection_is_open(peer->connection))
         control_flow(peer);
@@ -172,7 +170,7 @@ static void go_on_later(struct task *task) {
 
 static void on_data(struct connection *c, char *data, size_t n) {
     struct ws_peer *peer = c->owner;
-    peer->heard = loop_now(peer->loop);
+    peer->heard = loop_now(peer->all->loop);
     peer->ping_sent = false;
     if (peer->close_received) /* what comes behind the last frame is none */
         return;
@@ -209,7 +207,7 @@ static void on_drained(struct connection *c) {
     struct ws_peer *peer = c->owner;
     send_late_pong(peer);
     ws_peer_refill(peer);
-    peer->events->drained(peer->owner);
+    peer->all->events->drained(peer);
 }
 
 static void on_shut_down(struct connection *c) {
@@ -225,9 +223,10 @@ static void on_closed(struct connection *c) {
     if (c->reason == CLOSE_READ_ERROR && peer->close_received)
         c->reason = CONNECTION_DONE; /* reset after the closing handshake: it was over anyway */
     peer->state = WS_PEER_CLOSED;
-    input_drop(&peer->input, peer->loop);
+    input_drop(&peer->input, peer->all->loop);
     peer->connection = NULL;
-    peer->events->closed(peer->owner, c);
+    loop_unpost(peer->all->loop, &peer->task);
+    peer->all->events->closed(peer, c);
 }
 
 static const struct connection_events ws_connection_events = {
@@ -242,36 +241,31 @@ static const struct connection_events ws_connection_events = {
 /* --- The interface ---------------------------------------------------------------------------- */
 
 bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup) {
+    peer->all = setup->all;
     peer->connection = setup->connection;
-    peer->loop = setup->connection->loop;
-    peer->codec = setup->codec;
-    peer->options = setup->options;
-    peer->read_ahead = setup->read_ahead;
-    peer->events = setup->events;
-    peer->owner = setup->owner;
     peer->client = setup->client;
-    peer->go_on.run = go_on_later;
+    peer->task.run = go_on_later;
     connection_own(setup->connection, &ws_connection_events, peer);
     connection_read_stop(setup->connection);
     ws_health_start(peer);
     if (setup->agreement)
-        ws_deflate_start(peer, setup->compressors, setup->agreement);
+        ws_deflate_start(peer, setup->agreement);
     if (setup->early_length == 0)
         return true;
     peer->input.at = (char *)setup->early;
     peer->input.length = setup->early_length;
-    return input_keep(&peer->input, peer->loop);
+    return input_keep(&peer->input, peer->all->loop);
 }
 
 void ws_peer_free(struct ws_peer *peer) {
-    loop_unpost(peer->loop, &peer->go_on);
     ws_incoming_free(peer->incoming);
     peer->incoming = NULL;
     ws_outbox_drop(peer);
     ws_deflate_free(&peer->deflate);
     free(peer->late_pong);
     free(peer->reason);
-    peer->late_pong = peer->reason = NULL;
+    peer->late_pong = NULL;
+    peer->reason = NULL;
 }
 
 void ws_peer_want(struct ws_peer *peer, bool wanted) {
@@ -279,5 +273,5 @@ void ws_peer_want(struct ws_peer *peer, bool wanted) {
         return;
     peer->wanted = wanted;
     if (wanted && peer->connection && !peer->going_on)
-        loop_post(peer->loop, &peer->go_on);
+        loop_post(peer->all->loop, &peer->task);
 }

@@ -21,35 +21,48 @@ struct ws_peer;
 
 struct ws_peer_events {
     /* A whole message, or a piece of one: the receiver's to free by ws_incoming_free. */
-    void (*message)(void *owner, struct ws_incoming *message);
-    void (*ping)(void *owner, const char *data, size_t length);
-    void (*pong)(void *owner, const char *data, size_t length);
+    void (*message)(struct ws_peer *peer, struct ws_incoming *message);
+    void (*ping)(struct ws_peer *peer, const char *data, size_t length);
+    void (*pong)(struct ws_peer *peer, const char *data, size_t length);
     /* What was sent has drained to below the high-water mark. */
-    void (*drained)(void *owner);
+    void (*drained)(struct ws_peer *peer);
     /* Over: see `code`, `reason`, `error`. The peer must be freed by ws_peer_free. */
-    void (*closed)(void *owner, struct connection *connection);
+    void (*closed)(struct ws_peer *peer, struct connection *connection);
+};
+
+/* What all peers of an app have in common. */
+struct ws_peers {
+    struct loop *loop;
+    struct frame_codec *codec;
+    struct ws_compressors *compressors;
+    const struct ws_peer_events *events;
+    size_t read_ahead;
 };
 
 enum ws_peer_state { WS_PEER_OPEN, WS_PEER_CLOSING, WS_PEER_CLOSED };
 
+/* Thousands of them may be idle: every byte counts. */
 struct ws_peer {
+    const struct ws_peers *all;
     struct connection *connection; /* NULL once closed */
-    struct loop *loop;
-    struct frame_codec *codec;
-    const ws_options_t *options;
-    size_t read_ahead;
-    const struct ws_peer_events *events;
-    void *owner;
+    const ws_options_t *options;   /* complete: no zeros but those that mean none */
     struct input input;
     struct ws_incoming *incoming; /* NULL while nothing is incomplete */
     struct ws_deflate deflate;
     struct ws_outbox *outbox; /* messages that wait to be sent; NULL: none */
-    char *late_pong;          /* the last ping's payload, while the socket takes no output */
-    struct task go_on;
+    uint8_t *late_pong; /* length and payload of the last ping, while the socket takes no output */
+    struct task task;   /* to go on reading; the owner's once it is closed */
     const char *error_text; /* static; NULL if nothing went wrong */
-    int error;              /* a negative code, 0 if nothing went wrong */
-    uint16_t code;          /* as the close handler hears it */
-    uint8_t late_pong_length;
+    char *reason;           /* of the peer's close frame, or NULL */
+
+    /* ws_health.c: times of the loop */
+    uint64_t heard;      /* when anything came */
+    uint64_t active;     /* when a message came or went */
+    uint32_t rate_began; /* the second that `rate_count` messages came in: its lower 32 bits */
+    uint32_t rate_count;
+
+    int error;     /* a negative code, 0 if nothing went wrong */
+    uint16_t code; /* as the close handler hears it */
     enum ws_peer_state state : 3;
     bool client : 1; /* this end: it masks what it sends */
     bool wanted : 1; /* messages are: without that nothing is parsed */
@@ -60,32 +73,20 @@ struct ws_peer {
     bool ended : 1;     /* the peer sends no more */
     bool close_received : 1;
     bool failed : 1; /* a protocol error: no further byte is looked at */
-    char *reason;    /* of the peer's close frame, or NULL */
-
-    /* ws_health.c: times of the loop */
-    uint64_t heard;      /* when anything came */
-    uint64_t active;     /* when a message came or went */
-    uint64_t rate_began; /* the second that `rate_count` messages came in */
-    size_t rate_count;
 };
 
 /* What a peer is made of. */
 struct ws_peer_setup {
+    const struct ws_peers *all;
     struct connection *connection;
-    struct frame_codec *codec;
-    const ws_options_t *options; /* complete: no zeros but those that mean none */
-    size_t read_ahead;
-    const struct ws_peer_events *events;
-    void *owner;
     bool client;
-    struct ws_compressors *compressors;        /* for `agreement` */
     const struct deflate_agreement *agreement; /* NULL: no compression */
     const char *early;                         /* bytes that have been read already */
     size_t early_length;
 };
 
-/* Speak WebSocket. The peer is the caller's memory, zeroed, and must live until `closed`. Nothing
- * is parsed before ws_peer_want. False when there is no memory. */
+/* Speak WebSocket. The peer is the caller's memory, zeroed but for its options, and must live until
+ * `closed`. Nothing is parsed before ws_peer_want. False when there is no memory. */
 bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup);
 
 /* After `closed`. */

@@ -66,9 +66,9 @@ static bool receive_control(struct ws_peer *peer, uint8_t opcode, const char *da
         return receive_close(peer, data, length);
     if (opcode == OPCODE_PING) {
         ws_peer_answer_ping(peer, data, length);
-        peer->events->ping(peer->owner, data, length);
+        peer->all->events->ping(peer, data, length);
     } else {
-        peer->events->pong(peer->owner, data, length);
+        peer->all->events->pong(peer, data, length);
     }
     return true;
 }
@@ -106,7 +106,7 @@ static bool check_data_frame(struct ws_peer *peer, struct ws_incoming *in) {
 
 static bool check_frame(struct ws_peer *peer, struct ws_incoming *in) {
     const struct frame *frame = &in->reading.frame;
-    bool compressed = peer->deflate.compressors && frame->rsv == RSV1 &&
+    bool compressed = ws_deflate_is_on(&peer->deflate) && frame->rsv == RSV1 &&
                       (frame->opcode == OPCODE_TEXT || frame->opcode == OPCODE_BINARY);
     if (frame->rsv && !compressed)
         return protocol_error(peer, "a reserved bit");
@@ -129,12 +129,12 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
         data = reading->small;
         n = before + more;
     }
-    int size = frame_read_header(peer->codec, data, n, &reading->frame);
+    int size = frame_read_header(peer->all->codec, data, n, &reading->frame);
     if (size == 0) {
         if (!before)
             memcpy(reading->small, data, n);
         reading->small_length = n;
-        input_use(&peer->input, peer->loop, n - before);
+        input_use(&peer->input, peer->all->loop, n - before);
         return false;
     }
     if (size == UV_ENOMEM)
@@ -144,7 +144,7 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
     reading->small_length = 0;
     reading->in_frame = true;
     reading->frame_done = 0;
-    input_use(&peer->input, peer->loop, (size_t)size - before);
+    input_use(&peer->input, peer->all->loop, (size_t)size - before);
     return check_frame(peer, in);
 }
 
@@ -153,7 +153,7 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
 /* The message goes to whoever wants it. Of one that comes piece by piece what is known of it stays
  * here, for the next piece. */
 static bool hand_over(struct ws_peer *peer, struct ws_incoming *in) {
-    struct ws_incoming *next = in->last ? NULL : ws_incoming_new(peer->loop);
+    struct ws_incoming *next = in->last ? NULL : ws_incoming_new(peer->all->loop);
     if ((!in->last && !next) || !ws_incoming_reserve(in, 0)) {
         ws_incoming_free(next);
         return no_memory(peer);
@@ -167,7 +167,7 @@ static bool hand_over(struct ws_peer *peer, struct ws_incoming *in) {
     in->data[in->length] = '\0';
     peer->incoming = next;
     if (peer->state == WS_PEER_OPEN)
-        peer->events->message(peer->owner, in);
+        peer->all->events->message(peer, in);
     else
         ws_incoming_free(in); /* we have said goodbye */
     return true;
@@ -214,7 +214,7 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
         n = PIECE_SIZE / DEFLATE_RATIO;
     if (!(reading->compressed ? inflate_payload(peer, in, n) : add_payload(peer, in, n)))
         return false;
-    input_use(&peer->input, peer->loop, n);
+    input_use(&peer->input, peer->all->loop, n);
     reading->frame_done += n;
     bool frame_ends = reading->frame_done == reading->frame.length;
     reading->in_frame = !frame_ends;
@@ -234,7 +234,7 @@ static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *rea
             memcpy(to, peer->input.at, n);
         else
             mask_copy(to, peer->input.at, n, frame->key, (size_t)reading->frame_done);
-        input_use(&peer->input, peer->loop, n);
+        input_use(&peer->input, peer->all->loop, n);
         reading->frame_done += n;
     }
     if (reading->frame_done < frame->length)
@@ -245,7 +245,7 @@ static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *rea
 
 bool ws_receive(struct ws_peer *peer) {
     struct ws_incoming *in = peer->incoming;
-    if (!in && !(in = peer->incoming = ws_incoming_new(peer->loop)))
+    if (!in && !(in = peer->incoming = ws_incoming_new(peer->all->loop)))
         return no_memory(peer);
     struct ws_reading *reading = &in->reading;
     if (!reading->in_frame && !begin_frame(peer, in))

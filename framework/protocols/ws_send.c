@@ -14,7 +14,7 @@
 /* RFC 6455 5.3: a client masks, by a key that nobody can foresee. Returns the header's size. */
 static int write_header(struct ws_peer *peer, uint8_t header[FRAME_HEADER_MAX],
                         struct frame *frame) {
-    int n = frame_write_header(peer->codec, header, frame);
+    int n = frame_write_header(peer->all->codec, header, frame);
     if (n < 0 || !peer->client)
         return n;
     if (!random_bytes(frame->key, sizeof frame->key))
@@ -207,7 +207,7 @@ static int close_slow(struct ws_peer *peer) {
 static void drop_oldest(struct ws_peer *peer, size_t length) {
     while (has_waiting(peer) && !has_room(peer, length)) {
         shared_release(outbox_take(peer->outbox));
-        peer->loop->counts.messages_dropped++;
+        peer->all->loop->counts.messages_dropped++;
     }
 }
 
@@ -226,7 +226,7 @@ static int make_room(struct ws_peer *peer, const struct ws_outgoing *out) {
         return 0;
     if (peer->options->overflow == WS_OVERFLOW_CLOSE || out->fragment)
         return close_slow(peer);
-    peer->loop->counts.messages_dropped++;
+    peer->all->loop->counts.messages_dropped++;
     return WS_DROPPED;
 }
 
@@ -256,8 +256,8 @@ static int written(struct ws_peer *peer, int err) {
     struct connection *c = peer->connection;
     if (err)
         return err == UV_EPIPE ? UV_ENOTCONN : err;
-    peer->loop->counts.messages_sent++;
-    peer->active = loop_now(peer->loop);
+    peer->all->loop->counts.messages_sent++;
+    peer->active = loop_now(peer->all->loop);
     if (connection_is_high(c))
         connection_flush(c);
     return connection_is_high(c);
