@@ -117,8 +117,9 @@ may_await bool ws_recv(websocket_t *ws, ws_message_t *message);
  */
 may_await bool ws_recv_part(websocket_t *ws, ws_part_t *part);
 
-/* Read no further, until ws_resume: the peer's messages wait in its own buffers, none is lost. Its
- * pings wait, too, and it is not cut for silence. A call of ws_recv reads in any case. */
+/* Look at nothing more, until ws_resume: beyond http.read_ahead the peer's messages wait in its own
+ * buffers, none is lost. Its pings wait, too, and a peer that is not read is not cut for silence. A
+ * call of ws_recv reads in any case. */
 void ws_pause(websocket_t *ws);
 void ws_resume(websocket_t *ws);
 
@@ -186,7 +187,8 @@ may_await int ws_send_with(websocket_t *ws, ws_message_t message, const ws_send_
 /*
  * Send a message fragment by fragment (RFC 6455 5.4), since its length is not known or it is not
  * there yet: the first one says whether it is binary, the one with `last` ends it. Whole messages
- * that others send meanwhile wait for its end. Returns as ws_send does, but nothing is dropped.
+ * that are sent meanwhile, by whomever, wait for its end, and nobody waits for them. Returns as
+ * ws_send does, but nothing is dropped.
  */
 may_await int ws_send_fragment(websocket_t *ws, ws_message_t fragment, bool last);
 

@@ -304,6 +304,7 @@ static void answer_request(struct websocket *ws, int err) {
     struct context *context = ws->context;
     struct exchange *exchange = context->exchange;
     ws->state = WS_CLOSED;
+    socket_leave_set(ws); /* it may have an id */
     socket_leave_crowd(ws);
     exchange->last = true; /* frames may follow, which are no requests */
     if (!ws->terminated) {

@@ -109,11 +109,19 @@ may_await bool ws_recv_part(websocket_t *ws, ws_part_t *part) {
 
 /* --- Sending ---------------------------------------------------------------------------------- */
 
+/* Nothing is on its way: what waits, waits for the last fragment of a message, and for no peer. */
+static bool waits_for_us(const websocket_t *ws) {
+    const struct connection *c = ws->peer.connection;
+    return c && connection_is_open(c) && !c->in_flight;
+}
+
 /* The socket's own handler waits for a slow peer; nobody else waits for somebody else's. */
 static int wait_for_drain(websocket_t *ws) {
     bool own = ws->runner && ws->runner == coroutine_self();
-    if (!own || ws->context->host->sends_never_wait || ws->drain)
+    if (!own || ws->context->host->sends_never_wait || ws->drain || waits_for_us(ws)) {
+        ws->is_high = true;
         return 1;
+    }
     struct wait wait = {0};
     ws->drain = &wait;
     int result = wait_for(&wait);
@@ -125,7 +133,6 @@ static int send_out(websocket_t *ws, const struct ws_outgoing *out) {
     int err = ws_accept(ws);
     if (!err)
         err = ws_peer_send(&ws->peer, out);
-    ws->is_high = ws->is_high || err == 1;
     return err == 1 ? wait_for_drain(ws) : err;
 }
 

@@ -269,9 +269,10 @@ void ws_peer_free(struct ws_peer *peer) {
 }
 
 void ws_peer_want(struct ws_peer *peer, bool wanted) {
-    if (peer->wanted == wanted)
+    bool unread = peer->connection && !peer->connection->reading;
+    if (peer->wanted == wanted && !unread)
         return;
     peer->wanted = wanted;
-    if (wanted && peer->connection && !peer->going_on)
+    if ((wanted || unread) && peer->connection && !peer->going_on)
         loop_post(peer->all->loop, &peer->task);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define RSV1 4
-#define PIECE_SIZE 65536   /* about what a piece of a message has at most */
+#define PIECE_SIZE 65536   /* what a piece of a message has at most, if it is not compressed */
 #define DEFLATE_RATIO 1032 /* no more bytes come out of one */
 
 /* --- Refusing --------------------------------------------------------------------------------- */
@@ -210,8 +210,9 @@ static bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in, size_t
 
 static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
     struct ws_reading *reading = &in->reading;
-    if (reading->pieces && reading->compressed && n > PIECE_SIZE / DEFLATE_RATIO)
-        n = PIECE_SIZE / DEFLATE_RATIO;
+    size_t most = reading->compressed ? PIECE_SIZE / DEFLATE_RATIO : PIECE_SIZE - in->length;
+    if (reading->pieces && n > most)
+        n = most;
     if (!(reading->compressed ? inflate_payload(peer, in, n) : add_payload(peer, in, n)))
         return false;
     input_use(&peer->input, peer->all->loop, n);

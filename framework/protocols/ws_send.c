@@ -156,10 +156,17 @@ static struct shared *outbox_take(struct ws_outbox *outbox) {
     return frame;
 }
 
+/* A message is on its way. */
+static void count_sent(struct ws_peer *peer) {
+    peer->all->loop->counts.messages_sent++;
+    peer->active = loop_now(peer->all->loop);
+}
+
 static void send_first(struct ws_peer *peer) {
     struct shared *frame = outbox_take(peer->outbox);
     connection_write_shared(peer->connection, frame);
     shared_release(frame);
+    count_sent(peer);
 }
 
 static void free_if_empty(struct ws_peer *peer) {
@@ -181,9 +188,16 @@ void ws_outbox_drop(struct ws_peer *peer) {
     free_if_empty(peer);
 }
 
+/* May more be given to the connection? What it has is sent first as far as the system takes it: the
+ * rest comes back as `drained`, and nothing is left that nobody would send. */
+static bool takes_more(struct connection *c) {
+    if (connection_is_high(c))
+        connection_flush(c);
+    return connection_is_open(c) && !connection_is_high(c);
+}
+
 void ws_peer_refill(struct ws_peer *peer) {
-    struct connection *c = peer->connection;
-    while (has_waiting(peer) && !peer->sending && connection_is_open(c) && !connection_is_high(c))
+    while (has_waiting(peer) && !peer->sending && takes_more(peer->connection))
         send_first(peer);
     free_if_empty(peer);
 }
@@ -251,13 +265,13 @@ static int wait_in_outbox(struct ws_peer *peer, struct shared *frame) {
     return ws_peer_waiting(peer) > peer->connection->limits->high_water;
 }
 
-/* What has been written, or why not. */
-static int written(struct ws_peer *peer, int err) {
+/* What has been written, or why not. `whole`: a message, or the last of its fragments. */
+static int written(struct ws_peer *peer, int err, bool whole) {
     struct connection *c = peer->connection;
     if (err)
         return err == UV_EPIPE ? UV_ENOTCONN : err;
-    peer->all->loop->counts.messages_sent++;
-    peer->active = loop_now(peer->all->loop);
+    if (whole)
+        count_sent(peer);
     if (connection_is_high(c))
         connection_flush(c);
     return connection_is_high(c);
@@ -288,7 +302,8 @@ static int send_fragment(struct ws_peer *peer, const struct ws_outgoing *out) {
         return err;
     }
     peer->sending = !out->last;
-    err = written(peer, write_frame(peer, &payload.frame, payload.data));
+    deflate->sending = deflate->sending && peer->sending;
+    err = written(peer, write_frame(peer, &payload.frame, payload.data), out->last);
     if (out->last && err >= 0)
         ws_peer_refill(peer);
     return err;
@@ -308,7 +323,7 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
         return err;
     if (waits)
         return wait_in_outbox(peer, make_frame(peer, &payload.frame, payload.data));
-    err = written(peer, write_frame(peer, &payload.frame, payload.data));
+    err = written(peer, write_frame(peer, &payload.frame, payload.data), true);
     if (err < 0)
         ws_deflate_forget(&peer->deflate); /* the peer never gets what it counts on */
     return err;
@@ -360,7 +375,7 @@ int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
         return wait_in_outbox(peer, shared_hold(frame));
     if (compressed)
         ws_deflate_forget(&peer->deflate);
-    return written(peer, connection_write_shared(peer->connection, frame));
+    return written(peer, connection_write_shared(peer->connection, frame), true);
 }
 
 void ws_publication_end(struct ws_publication *publication) {

@@ -4,10 +4,13 @@
 import assert from 'node:assert/strict'
 import crypto from 'node:crypto'
 import { once } from 'node:events'
+import http from 'node:http'
 import net from 'node:net'
+import { after, afterEach, before } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import zlib from 'node:zlib'
 import { WebSocket } from 'ws'
-import { withPatience } from './support.mjs'
+import { eventually, startServer, withPatience } from './support.mjs'
 
 export const KIB = 1024
 export const MIB = 1024 * KIB
@@ -269,7 +272,7 @@ export class Peer {
     return next && show(next)
   }
 
-  // The next message or control frame, put together and inflated. `compressed` says how it came; `frames` in how many.
+  // The next message or control frame, put together and inflated. `compressed` and `size` say how it came; `frames` in how many.
   async message () {
     let first
     for (;;) {
@@ -285,8 +288,9 @@ export class Peer {
       first.payloads.push(frame.payload)
       if (!frame.fin) continue
       let payload = Buffer.concat(first.payloads)
+      const size = payload.length
       if (first.rsv) payload = await this.inflater.message(payload)
-      return { opcode: first.opcode, payload, compressed: first.rsv === RSV1, frames: first.payloads.length }
+      return { opcode: first.opcode, payload, compressed: first.rsv === RSV1, frames: first.payloads.length, size }
     }
   }
 
@@ -360,4 +364,70 @@ export async function connect (server, path, options) {
   ws.end = () => withPatience(ws.closed, () => 'the end')
   await withPatience(once(ws, 'open'), () => 'an open socket')
   return ws
+}
+
+// --- What a server says of itself ----------------------------------------------------------------
+
+// What is freed is given back at once, so that what is held can be seen in the size of the process.
+export const LEAN = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS || ''}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0` }
+
+export function get (server, path) {
+  return new Promise((resolve, reject) => {
+    http.get({ port: server.port, path, agent: false }, async response => {
+      let text = ''
+      for await (const chunk of response.setEncoding('utf8')) text += chunk
+      resolve(text)
+    }).on('error', reject)
+  })
+}
+
+// The counters, without the request that asks for them.
+export async function statsOf (server) {
+  const stats = JSON.parse(await get(server, '/stats'))
+  for (const name of ['connections', 'coroutines', 'requests_active']) stats[name]--
+  return stats
+}
+
+// Of nothing that goes on there may be anything left. A request of ours may still be closing its connection.
+export async function isAtRest (server, sockets = 0) {
+  let stats
+  await eventually(async () => {
+    stats = await statsOf(server)
+    return stats.websockets === sockets && stats.connections === sockets && stats.timers <= sockets + 1
+  }, () => `at rest: ${JSON.stringify(stats)}`)
+  const { coroutines, frame_contexts: contexts, messages_active: messages, read_buffers: reads } = stats
+  const { write_buffers: writes, requests_active: requests } = stats
+  assert.deepEqual({ coroutines, contexts, messages, reads, writes, requests },
+    { coroutines: 0, contexts: 0, messages: 0, reads: 0, writes: 0, requests: 0 })
+  return stats
+}
+
+// More than this the server never grows while `fn` runs.
+export async function growsBy (server, limit, fn) {
+  const { rss } = await statsOf(server)
+  let most = 0
+  let over = false
+  const watch = (async () => {
+    while (!over) {
+      most = Math.max(most, (await statsOf(server)).rss - rss)
+      await sleep(20)
+    }
+  })()
+  await fn()
+  over = true
+  await watch
+  assert.ok(most < limit, `it grew by ${most >> 10} KiB`)
+}
+
+// A server for all tests of one describe(). At its end nothing may be left in it, and it has nothing to say.
+export function serverOfTests (path, env = {}) {
+  const holder = {}
+  before(async () => Object.assign(holder, await startServer(path, { env })))
+  afterEach(closeAll)
+  after(async () => {
+    await isAtRest(holder)
+    await holder.stop()
+    assert.equal(holder.stderr, '')
+  })
+  return holder
 }

@@ -3,7 +3,7 @@
 // beside it, and gets the same bytes.
 
 import assert from 'node:assert/strict'
-import { after, afterEach, before, describe, test } from 'node:test'
+import { after, before, describe, test } from 'node:test'
 import { isUtf8 } from 'node:buffer'
 import { execFile } from 'node:child_process'
 import crypto from 'node:crypto'
@@ -15,67 +15,22 @@ import { promisify } from 'node:util'
 import { WebSocket as Undici } from 'undici'
 import { WebSocketServer } from 'ws'
 import {
-  ACCEPT, BINARY, CLOSE, CONTINUATION, KEY, KIB, MIB, NAMES, PING, PONG, Peer, TEXT, closeAll, closeFrame, connect, eachOf,
-  frame, part, shown, upgradeRequest
+  ACCEPT, BINARY, CLOSE, CONTINUATION, KEY, KIB, LEAN, MIB, NAMES, PING, PONG, Peer, TEXT, closeFrame, connect, eachOf, frame,
+  get, growsBy, isAtRest, part, serverOfTests, shown, statsOf, upgradeRequest
 } from './peer.mjs'
-import { eventually, startServer, withPatience } from './support.mjs'
+import { eventually, startServer } from './support.mjs'
 
 // --- The server ----------------------------------------------------------------------------------
 
-const start = (env = {}) => startServer('tests/support/ws_server', { env: { SILENT: '1', ...env } })
-
-// What is freed is given back at once, so that what is held can be seen in the size of the process.
-const LEAN = { ASAN_OPTIONS: `${process.env.ASAN_OPTIONS || ''}:quarantine_size_mb=0:thread_local_quarantine_size_kb=0` }
-
-function get (server, path) {
-  return new Promise((resolve, reject) => {
-    http.get({ port: server.port, path, agent: false }, async response => {
-      let text = ''
-      for await (const chunk of response.setEncoding('utf8')) text += chunk
-      resolve(text)
-    }).on('error', reject)
-  })
-}
+const WS_SERVER = 'tests/support/ws_server'
+const start = (env = {}) => startServer(WS_SERVER, { env: { SILENT: '1', ...env } })
+const serverOf = (env = {}) => serverOfTests(WS_SERVER, { SILENT: '1', ...env })
 
 // What is noted of the socket that says ?id.
 const notesOf = async (server, id) => (await get(server, `/log?id=${id}`)).split('\n').slice(0, -1)
 
 let ids = 0
 const newId = () => `s${++ids}`
-
-// The counters, without the request that asks for them.
-async function statsOf (server) {
-  const stats = JSON.parse(await get(server, '/stats'))
-  for (const name of ['connections', 'coroutines', 'requests_active']) stats[name]--
-  return stats
-}
-
-// Of nothing that goes on there may be anything left. A request of ours may still be closing its connection.
-async function isAtRest (server, sockets = 0) {
-  let stats
-  await eventually(async () => {
-    stats = await statsOf(server)
-    return stats.websockets === sockets && stats.connections === sockets && stats.timers <= sockets + 1
-  }, () => `at rest: ${JSON.stringify(stats)}`)
-  const { coroutines, frame_contexts: contexts, messages_active: messages, read_buffers: reads } = stats
-  const { write_buffers: writes, requests_active: requests } = stats
-  assert.deepEqual({ coroutines, contexts, messages, reads, writes, requests },
-    { coroutines: 0, contexts: 0, messages: 0, reads: 0, writes: 0, requests: 0 })
-  return stats
-}
-
-// A server for all tests of one describe(). At its end nothing may be left in it, and it has nothing to say.
-function serverOf (env) {
-  const holder = {}
-  before(async () => Object.assign(holder, await start(env)))
-  afterEach(closeAll)
-  after(async () => {
-    await isAtRest(holder)
-    await holder.stop()
-    assert.equal(holder.stderr, '')
-  })
-  return holder
-}
 
 // --- Conversations -------------------------------------------------------------------------------
 
@@ -1558,22 +1513,7 @@ describe('backpressure', () => {
   const server = serverOf({ ...LEAN, BUFFERED_SIZE: 4 * MIB, CLOSE_TIMEOUT: 1000, FRAGMENT_COUNT: 2_000_000, MESSAGE_SIZE: 8 * MIB })
   const HIGH_WATER = 64 * KIB
 
-  // More than this the process never grows while `fn` runs.
-  async function grows (limit, fn) {
-    const { rss } = await statsOf(server)
-    let most = 0
-    let over = false
-    const watch = (async () => {
-      while (!over) {
-        most = Math.max(most, (await statsOf(server)).rss - rss)
-        await sleep(20)
-      }
-    })()
-    await fn()
-    over = true
-    await watch
-    assert.ok(most < limit, `it grew by ${most >> 10} KiB`)
-  }
+  const grows = (limit, fn) => growsBy(server, limit, fn)
 
   test('what comes in while a handler awaits fills the socket, not us', async () => {
     const peer = await Peer.open(server, '/echo/slow?ms=300')

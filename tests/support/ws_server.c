@@ -11,7 +11,7 @@
  * What came of them, and what happens to a socket that says ?id, is noted under that name, and read
  * by GET /log?id.
  */
-#include <acacia.h>
+#include "report.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -573,65 +573,6 @@ static int obey_once(ctx_t *ctx) {
 
 /* --- Over HTTP -------------------------------------------------------------------------------- */
 
-static const char *const reasons[CLOSE_REASONS] = {
-    [CLOSE_HEAD_TIMEOUT] = "HEAD_TIMEOUT",
-    [CLOSE_REQUEST_TIMEOUT] = "REQUEST_TIMEOUT",
-    [CLOSE_WRITE_TIMEOUT] = "WRITE_TIMEOUT",
-    [CLOSE_BAD_REQUEST] = "BAD_REQUEST",
-    [CLOSE_HEAD_TOO_LARGE] = "HEAD_TOO_LARGE",
-    [CLOSE_BODY_NOT_READ] = "BODY_NOT_READ",
-    [CLOSE_ABORTED] = "ABORTED",
-    [CLOSE_HANDLER_FAILED] = "HANDLER_FAILED",
-    [CLOSE_OVERLOAD] = "OVERLOAD",
-    [CLOSE_NO_MEMORY] = "NO_MEMORY",
-    [CLOSE_READ_ERROR] = "READ_ERROR",
-    [CLOSE_WRITE_ERROR] = "WRITE_ERROR",
-    [CLOSE_DRAIN_TIMEOUT] = "DRAIN_TIMEOUT",
-    [CLOSE_WS_PROTOCOL] = "WS_PROTOCOL",
-    [CLOSE_WS_UTF8] = "WS_UTF8",
-    [CLOSE_WS_TOO_BIG] = "WS_TOO_BIG",
-    [CLOSE_WS_FRAGMENTS] = "WS_FRAGMENTS",
-    [CLOSE_WS_SLOW] = "WS_SLOW",
-    [CLOSE_WS_HANDLER] = "WS_HANDLER",
-    [CLOSE_WS_NO_ANSWER] = "WS_NO_ANSWER",
-    [CLOSE_WS_ABNORMAL] = "WS_ABNORMAL",
-};
-
-/* All counters; those of closed connections only if they are not 0. */
-static int stats(ctx_t *ctx) {
-    app_stats_t s;
-    size_t rss = 0;
-    json_t *closed = json_object();
-    app_stats(ctx->app, &s);
-    uv_resident_set_memory(&rss);
-    for (int i = 0; i < CLOSE_REASONS; i++)
-        if (s.closed[i])
-            json_object_set_new(closed, reasons[i], json_integer((json_int_t)s.closed[i]));
-    const struct {
-        const char *name;
-        uint64_t value;
-    } counters[] = {
-        {"requests", s.requests},
-        {"errors", s.errors},
-        {"connections", s.connections},
-        {"websockets", s.websockets},
-        {"coroutines", s.coroutines},
-        {"coroutines_pooled", s.coroutines_pooled},
-        {"requests_active", s.requests_active},
-        {"frame_contexts", s.frame_contexts},
-        {"messages_active", s.messages_active},
-        {"read_buffers", s.read_buffers},
-        {"write_buffers", s.write_buffers},
-        {"timers", s.timers},
-        {"rss", rss},
-    };
-    json_t *all = json_object();
-    for (size_t i = 0; i < sizeof counters / sizeof *counters; i++)
-        json_object_set_new(all, counters[i].name, json_integer((json_int_t)counters[i].value));
-    json_object_set_new(all, "closed", closed);
-    return ctx_json(ctx, all);
-}
-
 static int show_log(ctx_t *ctx) {
     const char *id = ctx_query(ctx, "id");
     struct log *log = id ? log_named(id) : NULL;
@@ -660,33 +601,28 @@ static void on_error(ctx_t *ctx, const ctx_error_t *error) {
          error->header_sent ? " late" : "", error->message);
 }
 
-static uint64_t setting(const char *name) {
-    const char *value = getenv(name);
-    return value ? strtoull(value, NULL, 10) : 0;
-}
-
 int main(void) {
     app_t *app = app_new_with(&(app_options_t){
         .http =
             {
-                .read_ahead = setting("READ_AHEAD"),
-                .keep_alive_timeout = setting("KEEP_ALIVE_TIMEOUT"),
-                .write_timeout = setting("WRITE_TIMEOUT"),
-                .high_water = setting("HIGH_WATER"),
+                .read_ahead = report_setting("READ_AHEAD"),
+                .keep_alive_timeout = report_setting("KEEP_ALIVE_TIMEOUT"),
+                .write_timeout = report_setting("WRITE_TIMEOUT"),
+                .high_water = report_setting("HIGH_WATER"),
             },
         .ws =
             {
-                .message_size = setting("MESSAGE_SIZE"),
-                .fragment_count = setting("FRAGMENT_COUNT"),
-                .buffered_size = setting("BUFFERED_SIZE"),
-                .close_timeout = setting("CLOSE_TIMEOUT"),
+                .message_size = report_setting("MESSAGE_SIZE"),
+                .fragment_count = report_setting("FRAGMENT_COUNT"),
+                .buffered_size = report_setting("BUFFERED_SIZE"),
+                .close_timeout = report_setting("CLOSE_TIMEOUT"),
             },
-        .connections = setting("CONNECTIONS"),
-        .coroutines = setting("COROUTINES"),
-        .drain_timeout = setting("DRAIN_TIMEOUT"),
-        .silent = setting("SILENT") != 0,
+        .connections = report_setting("CONNECTIONS"),
+        .coroutines = report_setting("COROUTINES"),
+        .drain_timeout = report_setting("DRAIN_TIMEOUT"),
+        .silent = report_setting("SILENT") != 0,
     });
-    if (!setting("NO_LISTENER"))
+    if (!report_setting("NO_LISTENER"))
         app_on_error(app, on_error);
 
     app_ws_use(app, route_all("/echo", echo));
@@ -703,7 +639,7 @@ int main(void) {
     app_ws_use(app, route_all("/do/once", obey_once));
 
     app_use(app, route_get("/", hello));
-    app_use(app, route_get("/stats", stats));
+    app_use(app, route_get("/stats", report_stats));
     app_use(app, route_get("/log", show_log));
     app_use(app, route_get("/sleep", sleeper));
     app_use(app, route_get("/tell", tell_all));
