@@ -1,5 +1,7 @@
 #include "method_override.h"
 
+#include "body_parser.h"
+
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -29,10 +31,21 @@ static int refuse(ctx_t *ctx, const char *method) {
     return ctx_throw(ctx, 400, "invalid override method: \"%s\"", upper);
 }
 
+/* What a body says that has been parsed, as JSON or as a form. */
+static const char *meant_by_body(ctx_t *ctx, const char *field) {
+#ifdef ACACIA_HAVE_JSON
+    return json_string_value(json_object_get(body_parsed(ctx), field));
+#else
+    return body_field(ctx, field);
+#endif
+}
+
 /* What the client means, as it says it; "" for nothing. */
 static const char *meant(ctx_t *ctx, const struct method_override *override) {
-    const char *method = override->no_header ? "" : ctx_get(ctx, override->header);
-    if (!*method && !override->no_query)
+    const char *method = override->no_body ? NULL : meant_by_body(ctx, override->field);
+    if ((!method || !*method) && !override->no_header)
+        method = ctx_get(ctx, override->header);
+    if ((!method || !*method) && !override->no_query)
         method = ctx_query(ctx, override->field);
     return method ? method : "";
 }

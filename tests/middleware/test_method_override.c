@@ -1,4 +1,5 @@
 /* A POST that means another method. */
+#include "middleware/body_parser.h"
 #include "middleware/method_override.h"
 
 #include "test_operations.h"
@@ -44,6 +45,41 @@ static void test_query(void **state) {
     expect_method("GET", "/?_method=delete", "", 200, "GET");
 }
 
+static void expect_body(const char *type, const char *body, const char *expected) {
+    app_t *app = quiet_app();
+    app_use(app, body_parser(NULL));
+    app_use(app, method_override(options));
+    app_use(app, show_method);
+    app_response_t *r = send_to(
+        app,
+        &(app_request_t){.method = "POST",
+                         .url = "/?_method=PATCH",
+                         .headers = HEADERS("Content-Type", type, "X-HTTP-Method-Override", "PUT"),
+                         .body = body,
+                         .body_length = strlen(body)});
+    expect(r, 200, expected);
+    app_response_free(r);
+    app_free(app);
+}
+
+static void test_body(void **state) {
+    static const char form[] = "application/x-www-form-urlencoded";
+    options = NULL;
+    expect_body(form, "a=1&_method=delete", "DELETE");
+    expect_body(form, "a=1", "PUT");
+    expect_body(form, "_method=", "PUT");
+#ifdef ACACIA_HAVE_JSON
+    expect_body("application/json", "{\"_method\": \"Delete\"}", "DELETE");
+    expect_body("application/json", "{\"_method\": 1}", "PUT");
+    expect_body("application/json", "[\"_method\"]", "PUT");
+#endif
+    expect_body("text/plain", "_method=DELETE", "PUT");
+    options = &(method_override_options_t){.no_body = true};
+    expect_body(form, "_method=delete", "PUT");
+    options = &(method_override_options_t){.field = "m"};
+    expect_body(form, "m=delete&_method=GET", "DELETE");
+}
+
 static void test_options(void **state) {
     options = &(method_override_options_t){.allowed_methods = HEADERS("PUT", "PATCH")};
     expect_method("PUT", "/", "DELETE", 200, "DELETE");
@@ -71,10 +107,8 @@ static void test_routes(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_header),
-        cmocka_unit_test(test_query),
-        cmocka_unit_test(test_options),
-        cmocka_unit_test(test_routes),
+        cmocka_unit_test(test_header),  cmocka_unit_test(test_query),  cmocka_unit_test(test_body),
+        cmocka_unit_test(test_options), cmocka_unit_test(test_routes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

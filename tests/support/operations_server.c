@@ -4,6 +4,7 @@
  */
 #include <acacia.h>
 
+#include "middleware/body_parser.h"
 #include "middleware/error_page.h"
 #include "middleware/favicon.h"
 #include "middleware/health.h"
@@ -186,8 +187,9 @@ static void use_layer(app_t *app, const char *layer) {
     else if (strcmp(layer, "no_favicon") == 0)
         app_use(app, favicon(NULL, NULL));
     else if (strcmp(layer, "method_override") == 0)
-        app_use(app, method_override(&(method_override_options_t){
-                         .allowed_methods = (const char *const[]){"POST", "PUT", NULL}}));
+        app_use(app_use(app, body_parser(NULL)),
+                method_override(&(method_override_options_t){
+                    .allowed_methods = (const char *const[]){"POST", "PUT", NULL}}));
     else if (strcmp(layer, "timeout") == 0)
         app_use(app, timeout(&(timeout_options_t){.after = 50}));
     else if (strcmp(layer, "metrics") == 0)
