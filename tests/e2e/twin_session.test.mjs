@@ -20,7 +20,7 @@ const TOLERANCE = 5000 // milliseconds between the same request to one and to th
 const sides = {}
 const agent = new http.Agent({ keepAlive: true })
 
-function ask (port, method, path, headers) {
+function ask (port, method, path, headers, sent) {
   return withPatience(new Promise((resolve, reject) => {
     const request = http.request({ host: '127.0.0.1', port, method, path, agent, headers: { Host: 'a.example', ...headers } },
       async response => {
@@ -28,7 +28,7 @@ function ask (port, method, path, headers) {
         for await (const text of response.setEncoding('utf8')) body += text
         resolve({ status: response.statusCode, headers: response.headers, body })
       })
-    request.on('error', reject).end()
+    request.on('error', reject).end(sent)
   }), `no answer to ${method} ${path}`)
 }
 
@@ -368,10 +368,18 @@ describe('twins', () => {
         const headers = Object.fromEntries(r.some(2, () => [r.pick(names), make()]))
         const method = r.pick(['POST', 'POST', 'PUT', 'PATCH', 'DELETE', 'GET', 'HEAD', 'OPTIONS'])
         const place = r.pick(['', '', '/', '/hook', '/hook/', '/hook/a', '/hook/a/b', '/hooks/a', '/ab/c', '/ab/cd', '/a/b/c', '/a/.c'])
-        await ask(sides.ours.port, 'GET', '/stored') // and nothing of it is kept
+        const [type, body] = path !== '/csrf' || !['POST', 'PUT', 'PATCH'].includes(method) || r.one(0.5)
+          ? []
+          : r.pick([
+            ['application/x-www-form-urlencoded', new URLSearchParams({ a: 'b', _csrf: make() }).toString()],
+            ['application/json', JSON.stringify({ _csrf: r.pick([make(), make(), 1, null, ['x'], {}]) })],
+            ['application/json', '[]'],
+            ['text/plain', `_csrf=${right}`]
+          ])
+        if (type) Object.assign(headers, { 'Content-Type': type, 'Content-Length': Buffer.byteLength(body) })
         const [ours, koa] = await Promise.all(['ours', 'koa'].map(side =>
-          ask(sides[side].port, method, `${path}${place}?${new URLSearchParams(query)}`, { ...pair[side].jar.headers(), ...headers })))
-        const told = JSON.stringify({ path, place, method, query, headers, secret })
+          ask(sides[side].port, method, `${path}${place}?${new URLSearchParams(query)}`, { ...pair[side].jar.headers(), ...headers }, body)))
+        const told = JSON.stringify({ path, place, method, query, headers, secret, body })
         assert.deepEqual([ours.status, ours.body], [koa.status, koa.body], told)
       }
     })

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include <middleware/basic_auth.h>
+#include <middleware/body_parser.h>
 #include <middleware/csrf.h>
 #include <middleware/session.h>
 
@@ -161,7 +162,7 @@ static void add_sessions(app_t *app) {
     add(app, "/store-key",
         (session_options_t){.store = store, .get_key = get_key, .set_key = set_key},
         middleware(pass));
-    add(app, "/csrf", (session_options_t){0}, csrf(NULL));
+    add(app, "/csrf", (session_options_t){0}, compose(body_parser(NULL), csrf(NULL)));
     add(app, "/csrf-paths", (session_options_t){0},
         csrf(&(csrf_options_t){
             .no_query = true,

@@ -10,6 +10,7 @@ import session from 'koa-session'
 const require = createRequire(import.meta.url)
 const basicAuth = require('koa-basic-auth')
 const CSRF = require('koa-csrf')
+const bodyParser = require('koa-bodyparser')
 
 export const KEYS = ['new', 'old']
 const DAY = 86400000
@@ -105,14 +106,16 @@ function makeApp () {
   return app
 }
 
+function noBody (ctx, next) {
+  ctx.request.body = {} // where koa-csrf looks first
+  return next()
+}
+
 function makeSession (path) {
   const app = makeApp()
   app.use(catchIt)
   app.use(session({ maxAge: DAY, ...options[path] }, app))
-  app.use((ctx, next) => {
-    ctx.request.body = {} // where koa-csrf looks first
-    return next()
-  })
+  app.use(path === '/csrf' ? bodyParser() : noBody)
   if (more[path]) app.use(more[path]())
   app.use(doAll)
   return app.callback()
