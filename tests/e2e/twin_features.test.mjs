@@ -15,7 +15,7 @@ import { BINARY, SIZES, TEXT, binaryOf, endings, handshake, makeConversation, ma
 console.log(`SEED=${seed}`)
 
 // The middlewares that stand in C too: those of features.js are named there.
-const middlewares = ['basic-auth', 'cors']
+const middlewares = ['basic-auth', 'conditional', 'cors', 'static']
 
 // What comes with the WebSocket issue: a chooser of subprotocols, a message sent in fragments, permessage-deflate.
 const CHOOSES = false

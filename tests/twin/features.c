@@ -1,9 +1,21 @@
-/* The usual routes, and what a WebSocket can do: features.js is the same in Koa, with the usual
- * stack of middleware around it, and e2e/twin_features.test.mjs compares the two. */
+/*
+ * The usual routes, the usual stack of middleware around them, and what a WebSocket can do:
+ * features.js is the same in Koa, and e2e/twin_features.test.mjs compares the two.
+ *
+ * MIDDLEWARE in the environment names those that are used, such as cors,etag; without it all are.
+ */
 #include <acacia.h>
 
 #include "middleware/basic_auth.h"
+#include "middleware/body_parser.h"
+#include "middleware/compression.h"
+#include "middleware/conditional_get.h"
 #include "middleware/cors.h"
+#include "middleware/etag.h"
+#include "middleware/rate_limit.h"
+#include "middleware/response_time.h"
+#include "middleware/serve.h"
+#include "middleware/session.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -38,14 +50,70 @@ static int whoever_asks(ctx_t *ctx, const char **origin) {
     return 0;
 }
 
+static bool is_used(const char *name) {
+    const char *list = getenv("MIDDLEWARE");
+    size_t n = strlen(name);
+    if (!list)
+        return true;
+    for (; *list; list += strcspn(list, ","), list += *list == ',')
+        if (strcspn(list, ",") == n && strncmp(list, name, n) == 0)
+            return true;
+    return false;
+}
+
+static void use_if(app_t *app, const char *name, middleware_t middleware) {
+    if (is_used(name))
+        app_use_middleware(app, middleware, name);
+    else if (middleware.destroy)
+        middleware.destroy(middleware.state);
+}
+
+static const char *everybody(ctx_t *ctx) {
+    return "all";
+}
+
+static void write_file(const char *name, const char *text) {
+    FILE *file = fopen(name, "w");
+    if (!file || fputs(text, file) < 0 || fclose(file))
+        perror(name);
+}
+
+/* A directory with two files, as in features.js. The middleware reads what it needs at the time. */
+static middleware_t static_files(void) {
+    static char root[] = "/tmp/features-XXXXXX";
+    char name[64], big[4096 + 1];
+    memset(big, 'x', sizeof big - 1);
+    big[sizeof big - 1] = '\0';
+    if (!mkdtemp(root))
+        perror(root);
+    snprintf(name, sizeof name, "%s/index.html", root);
+    write_file(name, "<!doctype html><h1>static</h1>");
+    snprintf(name, sizeof name, "%s/big.txt", root);
+    write_file(name, big);
+    return serve(root, &(serve_options_t){.max_age = 1});
+}
+
 static void use_middleware(app_t *app) {
+    use_if(app, "response-time", response_time(NULL));
     app_use(app, json_errors);
-    app_use(app, cors(&(cors_options_t){.find_origin = whoever_asks,
-                                        .credentials = true,
-                                        .max_age = 600,
-                                        .expose_headers = "X-Response-Time"}));
-    app_use(app,
-            mount_at("/admin", basic_auth(&(basic_auth_options_t){.name = "u", .password = "p"})));
+    use_if(app, "cors",
+           cors(&(cors_options_t){.find_origin = whoever_asks,
+                                  .credentials = true,
+                                  .max_age = 600,
+                                  .expose_headers = "X-Response-Time"}));
+    use_if(app, "compress", compression(&(compression_options_t){.threshold = 1024}));
+    use_if(app, "conditional", middleware(conditional_get));
+    use_if(app, "etag", etag(NULL));
+    use_if(app, "session", session(&(session_options_t){.key = "sid", .max_age = 60000}));
+    use_if(app, "body-parser",
+           body_parser(&(body_parser_options_t){.json_limit = 16 << 10, .text = true}));
+    if (is_used("static"))
+        app_use(app, mount_at("/static", static_files()));
+    use_if(app, "rate-limit",
+           mount_at("/limited", rate_limit(&(rate_limit_options_t){
+                                    .max = 2, .duration = 60000, .find_key = everybody})));
+    use_if(app, "basic-auth",
+           mount_at("/admin", basic_auth(&(basic_auth_options_t){.name = "u", .password = "p"})));
 }
 
 /* --- Routes ----------------------------------------------------------------------------------- */
@@ -159,6 +227,28 @@ static int put_user(ctx_t *ctx) {
 
 static int crash(ctx_t *ctx) {
     return ctx_throw(ctx, 500, "secret");
+}
+
+static int counter(ctx_t *ctx) {
+    int64_t n = session_get_int(ctx, "n") + 1;
+    int err = session_set_int(ctx, "n", n);
+    return err ? err : ctx_json(ctx, json_pack("{s:I}", "n", (json_int_t)n));
+}
+
+/* What body_parser has made of it; {} if it is of no type that is parsed. */
+static int form(ctx_t *ctx) {
+    bytes_t raw = body_raw(ctx);
+    const char *text = body_text(ctx);
+    json_t *parsed = body_parsed(ctx);
+    json_t *body = parsed ? json_incref(parsed) : text ? json_string(text) : json_object();
+    return ctx_json(ctx,
+                    json_pack("{s:o, s:o}", "body", body, "raw",
+                              parsed || text ? json_stringn(raw.data, raw.length) : json_null()));
+}
+
+static int log_out(ctx_t *ctx) {
+    int err = session_destroy(ctx);
+    return err ? err : ctx_body(ctx, "bye");
 }
 
 static int limited(ctx_t *ctx) {
@@ -280,6 +370,9 @@ static int no_route(ctx_t *ctx) {
 static void use_routes(app_t *app) {
     app_use(app, route_get("/", index_page));
     app_use(app, route_get("/cookies", cookies));
+    app_use(app, route_get("/counter", counter));
+    app_use(app, route_get("/logout", log_out));
+    app_use(app, route_post("/form", form));
     app_use(app, route_get("/redirect", redirect));
     app_use(app, route_get("/back", go_back));
     app_use(app, route_get("/download", download));
