@@ -102,6 +102,9 @@ bool app_is_overloaded(struct context_host *host);
 /* The same for a request that asks for a WebSocket. */
 int app_start_upgrade(struct app *app, struct context *context);
 
+/* What that allocates in the arena of the exchange. */
+size_t app_upgrade_memory(const struct exchange *exchange);
+
 /* --- listen.c --------------------------------------------------------------------------------- */
 
 void app_stop_listening(struct app *app);

@@ -13,19 +13,18 @@
 /* One pass through a stack; lies on the coroutine's stack. */
 struct middleware_run {
     const struct stack *stack;
-    size_t reached; /* layers that have been entered: none is entered twice */
+    size_t position; /* of the layer that runs */
+    size_t reached;  /* layers that have been entered: none is entered twice */
     struct middleware_run *outer;
-    size_t outer_position;
 };
 
 static int called_twice(struct context *context) {
-    context->has_error = true;
-    context->error = (ctx_error_t){
+    const ctx_error_t error = {
         .code = UV_EALREADY,
         .status = 500,
         .message = "next() called multiple times",
     };
-    return UV_EALREADY;
+    return context_throw(context, error);
 }
 
 static int enter(struct context *context, struct middleware_run *run, size_t position) {
@@ -36,7 +35,7 @@ static int enter(struct context *context, struct middleware_run *run, size_t pos
     if (position < run->stack->count) {
         const middleware_t *layer = &run->stack->layers[position];
         context->run = run;
-        context->position = position;
+        run->position = position;
         int err = layer->fn(&context->ctx, layer->state);
         if (err < 0)
             context_error(context, err);
@@ -45,21 +44,20 @@ static int enter(struct context *context, struct middleware_run *run, size_t pos
     if (!run->outer)
         return 0;
     context->run = run->outer;
-    context->position = run->outer_position;
     return ctx_next(&context->ctx);
 }
 
 may_await int ctx_next(ctx_t *ctx) {
     struct context *context = context_of(ctx);
     struct middleware_run *run = context->run;
-    size_t position = context->position;
     struct params params = context->params;
     const char *route_path = ctx->route_path;
     if (!run)
         return 0;
+    size_t position = run->position;
     int err = enter(context, run, position + 1);
     context->run = run;
-    context->position = position;
+    run->position = position;
     if (params.list) { /* the caller is a route's handler: its parameters are its own */
         context->params = params;
         ctx->route_path = route_path;
@@ -69,11 +67,9 @@ may_await int ctx_next(ctx_t *ctx) {
 
 int stack_run(const struct stack *stack, struct context *context) {
     struct middleware_run *outer = context->run;
-    size_t position = context->position;
-    struct middleware_run run = {.stack = stack, .outer = outer, .outer_position = position};
+    struct middleware_run run = {.stack = stack, .outer = outer};
     int err = enter(context, &run, 0);
     context->run = outer;
-    context->position = position;
     return err;
 }
 

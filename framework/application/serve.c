@@ -34,9 +34,11 @@ static void on_request(void *owner, struct exchange *exchange) {
         http1_refuse(exchange, 503, CLOSE_OVERLOAD);
         return;
     }
-    struct context *context = context_new(&app->host, exchange);
+    bool upgrades = exchange->upgrade && app->ws.count;
+    struct context *context =
+        upgrades ? context_new_for_socket(&app->host, exchange) : context_new(&app->host, exchange);
     int err = UV_ENOMEM;
-    if (context && exchange->upgrade && app->ws.count)
+    if (context && upgrades)
         err = app_start_upgrade(app, context);
     else if (context)
         err = app_start_request(app, context);
@@ -51,5 +53,5 @@ static void on_closed(void *owner, struct connection *connection) {
 const struct http1_events app_http_events = {
     .request = on_request,
     .closed = on_closed,
-    .upgrade_memory = sizeof(struct context) + sizeof(struct websocket) + 64,
+    .upgrade_memory = app_upgrade_memory,
 };

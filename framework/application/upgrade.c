@@ -6,6 +6,7 @@
 #include "protocols/handshake.h"
 #include "protocols/status.h"
 
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -86,6 +87,19 @@ static void check_limits(struct app *app, struct context *context, struct handsh
     else if (is_foreign(app, context))
         *handshake = (struct handshake){.status = 403, .message = "Foreign origin"};
     app->stats.handshakes_refused += handshake->status != 101;
+}
+
+/* The path and the query are copied if there are both; and of the subprotocols the first, unless it
+ * is ours. What else handlers allocate comes on top of it. */
+size_t app_upgrade_memory(const struct exchange *exchange) {
+    size_t size = arena_round(sizeof(struct context)) + arena_round(sizeof(struct websocket)) +
+                  arena_round(INET6_ADDRSTRLEN);
+    const char *protocols = headers_get(&exchange->headers, "Sec-WebSocket-Protocol");
+    if (strpbrk(exchange->url, "?#"))
+        size += arena_round(strlen(exchange->url) + 1) + 16;
+    if (protocols)
+        size += arena_round(strcspn(protocols, " \t,") + 1);
+    return size;
 }
 
 int app_start_upgrade(struct app *app, struct context *context) {

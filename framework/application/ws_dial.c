@@ -350,7 +350,7 @@ static struct websocket *make_socket(struct call *call) {
         .secure = call->address.secure,
     };
     connection_peer(connection, peer, 64);
-    struct context *context = context_new(&app->host, exchange);
+    struct context *context = context_new_for_socket(&app->host, exchange);
     struct websocket *ws = context ? socket_open(context, &call->options->ws) : NULL;
     call->arena = exchange->arena;
     if (!ws)

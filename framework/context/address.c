@@ -90,19 +90,23 @@ const char *ctx_ip_at(ctx_t *ctx, size_t index) {
 
 const char *ctx_ip(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    if (!context->ip) {
+    struct asked *asked = context_asked(context);
+    if (!asked)
+        return "";
+    if (!asked->ip) {
         const char *first = ctx_ip_at(ctx, 0);
-        context->ip = first && *first ? first : ctx_peer(ctx);
+        asked->ip = first && *first ? first : ctx_peer(ctx);
     }
-    return context->ip;
+    return asked->ip;
 }
 
 int ctx_set_ip(ctx_t *ctx, const char *ip) {
     struct context *context = context_of(ctx);
+    struct asked *asked = context_asked(context);
     ip = arena_copy(context->home.arena, ip, strlen(ip));
-    if (!ip)
+    if (!asked || !ip)
         return context_no_memory(context);
-    context->ip = ip;
+    asked->ip = ip;
     return 0;
 }
 
@@ -143,12 +147,15 @@ static const char *forwarded_host(struct context *context) {
 
 const char *ctx_host(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    if (context->host_name)
-        return context->host_name;
+    struct asked *asked = context_asked(context);
+    if (!asked)
+        return "";
+    if (asked->host_name)
+        return asked->host_name;
     const char *host = forwarded_host(context);
     if (!host)
         host = first_item(context, "Host");
-    return context->host_name = host ? without_user(context, host) : "";
+    return asked->host_name = host ? without_user(context, host) : "";
 }
 
 /* "[::0:1]:80" is "[::1]", as it is in URLs. */

@@ -11,15 +11,18 @@ static int throw_read_error(struct context *context, int err) {
         err = ctx_throw(ctx, 408, NULL);
     else if (err == UV_ENOMEM)
         context_no_memory(context);
-    context->read_error = err;
+    context->asked->read_error = err;
     return err;
 }
 
 may_await ssize_t ctx_read(ctx_t *ctx, void *buffer, size_t size) {
     struct context *context = context_of(ctx);
     struct exchange *exchange = context->exchange;
-    if (context->read_error)
-        return context->read_error;
+    struct asked *asked = context_asked(context);
+    if (!asked)
+        return UV_ENOMEM;
+    if (asked->read_error)
+        return asked->read_error;
     ssize_t n = exchange->ops->read(exchange, buffer, size);
     return n < 0 ? throw_read_error(context, (int)n) : n;
 }
@@ -40,33 +43,36 @@ static int read_all(struct context *context, size_t limit) {
             break;
         length += (size_t)n;
         if (length > limit)
-            return context->read_error = ctx_throw(&context->ctx, 413, NULL);
+            return context->asked->read_error = ctx_throw(&context->ctx, 413, NULL);
         if (length == capacity) {
             data = arena_resize(arena, data, capacity, capacity * 2);
             capacity *= 2;
         }
     }
     data[length] = '\0'; /* there is room: a full buffer has been doubled */
-    context->request_body = (bytes_t){data, length};
-    context->request_body_read = true;
+    context->asked->body = (bytes_t){data, length};
+    context->asked->body_read = true;
     return 0;
 }
 
 may_await int ctx_read_body_up_to(ctx_t *ctx, bytes_t *body, size_t limit) {
     struct context *context = context_of(ctx);
     int64_t announced = context->exchange->content_length;
-    int err = context->read_error;
+    struct asked *asked = context_asked(context);
     *body = (bytes_t){"", 0};
-    if (!context->request_body_read && !err) {
+    if (!asked)
+        return UV_ENOMEM;
+    int err = asked->read_error;
+    if (!asked->body_read && !err) {
         if (announced > 0 && (uint64_t)announced > limit)
-            err = context->read_error = ctx_throw(ctx, 413, NULL);
+            err = asked->read_error = ctx_throw(ctx, 413, NULL);
         else
             err = read_all(context, limit);
     }
-    if (!err && context->request_body.length > limit)
+    if (!err && asked->body.length > limit)
         err = ctx_throw(ctx, 413, NULL);
     if (!err)
-        *body = context->request_body;
+        *body = asked->body;
     return err;
 }
 

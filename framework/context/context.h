@@ -48,8 +48,8 @@ struct context_host {
     struct websocket **ids; /* buckets of those that have an id */
     size_t ids_size, ids_used;
     uint64_t last_id;
-    struct context *detached; /* those that wait for ctx_end */
-    bool sends_never_wait;    /* within ws_each */
+    struct request_context *detached; /* those that wait for ctx_end */
+    bool sends_never_wait;            /* within ws_each */
 };
 
 struct deferred {
@@ -92,6 +92,26 @@ enum request_list {
     REQUEST_LISTS
 };
 
+/* What was asked of the request, kept. */
+struct asked {
+    struct query query;
+    const char *ip, *host_name; /* NULL until somebody asks */
+    const char *const *lists[REQUEST_LISTS];
+    bytes_t body;
+    int read_error;
+    bool query_parsed, body_read;
+};
+
+/* The error that was thrown last, and how errors are answered. */
+struct errors {
+    ctx_error_t last;
+    struct headers headers;
+    error_page_fn *page; /* NULL: plain text */
+    void *page_arg;
+};
+
+/* The ctx of a WebSocket lives as long as that, and there may be thousands: what few of them need
+ * is made when they do. */
 struct context {
     ctx_t ctx; /* first */
     struct context_host *host;
@@ -102,55 +122,49 @@ struct context {
 
     /* the onion, kept by compose.c */
     struct middleware_run *run;
-    size_t position;
     struct routing *routing; /* what routers and mounts note: see routing.h; NULL: nothing yet */
 
     struct value *values;
 
     /* the request */
     struct params params;
-    struct query query;
-    bool query_parsed;
-    const char *peer, *ip, *host_name; /* NULL until somebody asks */
-    const char *const *lists[REQUEST_LISTS];
-    bytes_t request_body;
-    bool request_body_read;
-    int read_error;
+    const char *peer;    /* NULL until somebody asks */
+    struct asked *asked; /* NULL until then */
 
     /* the response */
     struct headers headers;
-    const char *message; /* in place of the phrase of message_status; or NULL */
+    const char *message;   /* in place of the phrase of message_status; or NULL */
+    bytes_t body;          /* of a stream only the length, if it is a file's */
+    body_stream_t *stream; /* NULL unless it is one */
     int message_status;
-    body_kind_t kind;
-    bytes_t body; /* of a stream only the length, if it is a file's */
-    body_stream_t stream;
-    bool header_sent;
-    bool written;                       /* by ctx_write: the body is the handler's affair */
-    bool head_only;                     /* the body that is written is not sent */
     uint64_t body_sent, body_announced; /* bytes; 0 announced if nobody knows how many */
     struct finisher *finishers;
-    bool no_memory; /* whatever it was to be, it is a 500 */
+    body_kind_t kind : 8;
+    bool header_sent : 1;
+    bool written : 1;   /* by ctx_write: the body is the handler's affair */
+    bool head_only : 1; /* the body that is written is not sent */
+    bool no_memory : 1; /* whatever it was to be, it is a 500 */
+    bool has_error : 1;
+    struct errors *errors; /* NULL: none, or there was no memory for it */
+};
 
-    /* detached: see detach.c */
-    struct context *next_detached, **detached_link;
+/* The ctx of a request, whose response may outlive the handler: see detach.c. */
+struct request_context {
+    struct context context;               /* first */
+    struct request_context *next, **link; /* in host->detached */
     struct task end_task;
-    int detached_err;
+    int err; /* that the stack has returned */
     bool detached, chain_done, end_called;
-
-    /* errors */
-    ctx_error_t error;
-    bool has_error;
-    struct headers error_headers;
-    error_page_fn *error_page; /* NULL: plain text */
-    void *error_page_arg;
 };
 
 static inline struct context *context_of(const ctx_t *ctx) {
     return (struct context *)ctx;
 }
 
-/* A ctx for `exchange`, in its arena. NULL when there is no memory. */
+/* A ctx for `exchange`, in its arena; for one that becomes a WebSocket, or is answered at once, the
+ * smaller kind will do. NULL when there is no memory. */
 struct context *context_new(struct context_host *host, struct exchange *exchange);
+struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange);
 
 /* The coroutine that calls this is the handler, until context_leave. */
 void context_enter(struct context *context);
@@ -173,6 +187,9 @@ int context_split_url(struct context *context);
 
 /* A header of the request as ctx_get has it, or NULL. */
 const char *context_get(struct context *context, const char *name);
+
+/* What was asked so far; NULL when there is no memory, which is noted. */
+struct asked *context_asked(struct context *context);
 
 /* The query, parsed once. */
 const struct query *context_query(struct context *context);
@@ -219,9 +236,15 @@ void context_cut_detached(struct context_host *host);
 
 /* --- error.c ---------------------------------------------------------------------------------- */
 
+/* Throw this. Returns its code. */
+int context_throw(struct context *context, ctx_error_t error);
+
 /* The record of the error `err` that a middleware has returned: the one it threw, or one made up.
- */
+ * Without memory it is an error that says so. */
 const ctx_error_t *context_error(struct context *context, int err);
+
+/* Tell the listener of it. */
+void context_report(struct context *context, int err);
 
 /* Throw because ctx->status is none. */
 int context_invalid_status(struct context *context);

@@ -20,15 +20,16 @@ int context_split_url(struct context *context) {
     bool is_whole = path[length] == '\0'; /* no copy needs to be cut off */
     context->ctx.path = !length ? "/" : is_whole ? path : arena_copy(arena, path, length);
     context->ctx.querystring = query_length ? arena_copy(arena, query, query_length) : "";
-    context->query_parsed = false;
+    if (context->asked)
+        context->asked->query_parsed = false;
     if (context->ctx.path && context->ctx.querystring)
         return 0;
     context->ctx.path = context->ctx.querystring = "";
     return UV_ENOMEM;
 }
 
-struct context *context_new(struct context_host *host, struct exchange *exchange) {
-    struct context *context = arena_zalloc(&exchange->arena, sizeof *context);
+static struct context *make(struct context_host *host, struct exchange *exchange, size_t size) {
+    struct context *context = arena_zalloc(&exchange->arena, size);
     if (!context)
         return NULL;
     context->host = host;
@@ -42,6 +43,14 @@ struct context *context_new(struct context_host *host, struct exchange *exchange
         return NULL;
     exchange->ctx = context;
     return context;
+}
+
+struct context *context_new(struct context_host *host, struct exchange *exchange) {
+    return make(host, exchange, sizeof(struct request_context));
+}
+
+struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange) {
+    return make(host, exchange, sizeof(struct context));
 }
 
 void context_enter(struct context *context) {

@@ -23,16 +23,41 @@ static const char *default_message(int status) {
     return phrase ? phrase : status_phrase(status < 500 ? 400 : 500);
 }
 
-static int throw_error(struct context *context, int status, const char *message) {
-    status = status_to_throw(status);
+/* NULL when there is no memory, which is noted. */
+static struct errors *errors_of(struct context *context) {
+    if (!context->errors)
+        context->errors = arena_zalloc(context->home.arena, sizeof *context->errors);
+    if (!context->errors)
+        context_no_memory(context);
+    return context->errors;
+}
+
+/* If there was no memory for it, that is the error. */
+static const ctx_error_t *last_error(const struct context *context) {
+    static const ctx_error_t no_memory = {
+        .code = UV_ENOMEM,
+        .status = 500,
+        .message = "out of memory",
+    };
+    return context->errors ? &context->errors->last : &no_memory;
+}
+
+int context_throw(struct context *context, ctx_error_t error) {
+    struct errors *errors = errors_of(context);
     context->has_error = true;
-    context->error = (ctx_error_t){
+    if (errors)
+        errors->last = error;
+    return error.code;
+}
+
+static ctx_error_t make_error(int status, const char *message) {
+    status = status_to_throw(status);
+    return (ctx_error_t){
         .code = -status,
         .status = status_to_answer(status),
         .expose = status < 500,
         .message = message ? message : default_message(status),
     };
-    return -status;
 }
 
 static const char *format_message(struct context *context, const char *format, va_list args) {
@@ -45,7 +70,7 @@ int ctx_throw(ctx_t *ctx, int status, const char *format, ...) {
     va_start(args, format);
     const char *message = format_message(context, format, args);
     va_end(args);
-    return throw_error(context, status, message);
+    return context_throw(context, make_error(status, message));
 }
 
 int ctx_assert(ctx_t *ctx, bool holds, int status, const char *format, ...) {
@@ -56,24 +81,21 @@ int ctx_assert(ctx_t *ctx, bool holds, int status, const char *format, ...) {
     va_start(args, format);
     const char *message = format_message(context, format, args);
     va_end(args);
-    return throw_error(context, status, message);
+    return context_throw(context, make_error(status, message));
 }
 
 int ctx_throw_with(ctx_t *ctx, const throw_options_t *options) {
     struct context *context = context_of(ctx);
     const char *message = options->message ? ctx_strdup(ctx, options->message) : NULL;
-    int code = throw_error(context, options->status ? options->status : 500, message);
-    ctx_error_t *error = &context->error;
-    error->code = options->code < 0 ? options->code : code;
-    error->expose = (error->expose || options->expose) && !options->hide;
-    error->data = options->data;
-    return error->code;
+    ctx_error_t error = make_error(options->status ? options->status : 500, message);
+    error.code = options->code < 0 ? options->code : error.code;
+    error.expose = (error.expose || options->expose) && !options->hide;
+    error.data = options->data;
+    return context_throw(context, error);
 }
 
 int context_invalid_status(struct context *context) {
-    int code = ctx_throw(&context->ctx, 500, "invalid status code: %d", context->ctx.status);
-    context->error.expose = false;
-    return code;
+    return ctx_throw(&context->ctx, 500, "invalid status code: %d", context->ctx.status);
 }
 
 static bool is_of_the_response(const char *name) {
@@ -81,8 +103,11 @@ static bool is_of_the_response(const char *name) {
 }
 
 void ctx_set_error_page(ctx_t *ctx, error_page_fn *page, void *arg) {
-    context_of(ctx)->error_page = page;
-    context_of(ctx)->error_page_arg = arg;
+    struct errors *errors = errors_of(context_of(ctx));
+    if (!errors)
+        return;
+    errors->page = page;
+    errors->page_arg = arg;
 }
 
 int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
@@ -90,9 +115,12 @@ int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
     struct headers response = context->headers;
     if (is_of_the_response(name))
         return 0;
-    context->headers = context->error_headers;
+    struct errors *errors = errors_of(context);
+    if (!errors)
+        return UV_ENOMEM;
+    context->headers = errors->headers;
     int err = ctx_set(ctx, name, value);
-    context->error_headers = context->headers;
+    errors->headers = context->headers;
     context->headers = response;
     return err;
 }
@@ -106,17 +134,24 @@ static const char *describe(struct context *context, int err) {
 }
 
 const ctx_error_t *context_error(struct context *context, int err) {
-    if (context->has_error && context->error.code == err)
-        return &context->error;
+    if (context->has_error && last_error(context)->code == err)
+        return last_error(context);
     int status = -err >= 400 && -err <= 599 && status_phrase(-err) ? -err : 500;
-    context->has_error = true;
-    context->error = (ctx_error_t){
+    const ctx_error_t error = {
         .code = err,
         .status = status,
         .expose = status < 500,
         .message = status == -err ? status_phrase(status) : describe(context, err),
     };
-    return &context->error;
+    context_throw(context, error);
+    return last_error(context);
+}
+
+void context_report(struct context *context, int err) {
+    const ctx_error_t *error = context_error(context, err);
+    if (context->errors)
+        context->errors->last.header_sent = context->header_sent;
+    context->host->error(context->host, context, error);
 }
 
 void ctx_report(ctx_t *ctx, const ctx_error_t *error) {
@@ -126,7 +161,7 @@ void ctx_report(ctx_t *ctx, const ctx_error_t *error) {
 
 const ctx_error_t *ctx_error(const ctx_t *ctx) {
     const struct context *context = context_of(ctx);
-    return context->has_error ? &context->error : NULL;
+    return context->has_error ? last_error(context) : NULL;
 }
 
 const ctx_error_t *ctx_catch(ctx_t *ctx) {
@@ -134,6 +169,7 @@ const ctx_error_t *ctx_catch(ctx_t *ctx) {
     if (!context->has_error)
         return NULL;
     context->has_error = false;
-    context->error_headers.count = 0;
-    return &context->error;
+    if (context->errors)
+        context->errors->headers.count = 0;
+    return last_error(context);
 }

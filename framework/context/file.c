@@ -70,8 +70,8 @@ may_await int ctx_file(ctx_t *ctx, const char *name) {
 }
 
 bool ctx_body_file(const ctx_t *ctx, uv_stat_t *stat) {
-    const body_stream_t *stream = &context_of(ctx)->stream;
-    if (stream->read != read_file)
+    const body_stream_t *stream = context_of(ctx)->stream;
+    if (!stream || stream->read != read_file)
         return false;
     *stat = ((const struct file *)stream->state)->stat;
     return true;

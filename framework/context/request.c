@@ -107,10 +107,21 @@ const char *ctx_origin(ctx_t *ctx) {
     return origin && *origin ? origin : NULL;
 }
 
+struct asked *context_asked(struct context *context) {
+    if (!context->asked)
+        context->asked = arena_zalloc(context->home.arena, sizeof *context->asked);
+    if (!context->asked)
+        context_no_memory(context);
+    return context->asked;
+}
+
 const char *context_list_at(struct context *context, enum request_list which, list_maker *make,
                             size_t index) {
     static const char *const none[] = {NULL};
-    const char *const **list = &context->lists[which];
+    struct asked *asked = context_asked(context);
+    if (!asked)
+        return NULL;
+    const char *const **list = &asked->lists[which];
     if (!*list && make(context, list)) {
         context_no_memory(context);
         *list = none;
@@ -137,14 +148,18 @@ int ctx_decode(ctx_t *ctx, const char *text, const char **decoded) {
 }
 
 const struct query *context_query(struct context *context) {
-    if (!context->query_parsed) {
+    static const struct query none;
+    struct asked *asked = context_asked(context);
+    if (!asked)
+        return &none;
+    if (!asked->query_parsed) {
         const char *string = context->ctx.querystring;
         string += *string == '?'; /* of "/x??a": the constructor of URLSearchParams drops it */
-        if (query_parse(&context->query, context->home.arena, string, strlen(string)))
+        if (query_parse(&asked->query, context->home.arena, string, strlen(string)))
             context_no_memory(context);
-        context->query_parsed = true;
+        asked->query_parsed = true;
     }
-    return &context->query;
+    return &asked->query;
 }
 
 const char *ctx_query(ctx_t *ctx, const char *name) {

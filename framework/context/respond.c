@@ -181,7 +181,8 @@ static void settle_body(struct context *context) {
 }
 
 static ssize_t read_piece(struct context *context, void *buffer, size_t size) {
-    return context->stream.read(&context->ctx, context->stream.state, buffer, size);
+    const body_stream_t *stream = context->stream;
+    return stream->read(&context->ctx, stream->state, buffer, size);
 }
 
 /* The first piece is there before the head is sent: until then an error can still be answered. */
@@ -227,7 +228,7 @@ static int send_body(struct context *context) {
 static void set_error_response(struct context *context, const ctx_error_t *error) {
     const char *text = error->expose ? error->message : status_phrase(error->status);
     context_forget_body(context);
-    context->headers = context->error_headers;
+    context->headers = context->errors ? context->errors->headers : (struct headers){0};
     context->message = NULL;
     context->no_memory = context->written = false;
     context->ctx.status = error->status;
@@ -253,16 +254,6 @@ static bool is_abort(const struct context *context, int err) {
            (err == UV_ECANCELED && exchange->peer_closed);
 }
 
-/* Tell the listener. */
-static bool report(struct context *context, int err) {
-    if (is_abort(context, err))
-        return false;
-    const ctx_error_t *error = context_error(context, err);
-    context->error.header_sent = context->header_sent;
-    context->host->error(context->host, context, error);
-    return true;
-}
-
 /* What is set, in the end. */
 static int send_response(struct context *context) {
     if (context->written || (context->header_sent && context->head_only))
@@ -286,22 +277,25 @@ static struct headers copy_headers(struct context *context, const struct headers
 
 /* Answer as the error page has it. If that fails as well, what it has set is forgotten. */
 static int send_error_page(struct context *context, const ctx_error_t *error) {
-    struct headers headers = copy_headers(context, &context->error_headers);
+    struct headers headers = copy_headers(context, &context->errors->headers);
     set_error_response(context, error);
-    int err = context->error_page(&context->ctx, error, context->error_page_arg);
+    int err = context->errors->page(&context->ctx, error, context->errors->page_arg);
     if (err >= 0 && !context->header_sent && !status_is_valid(context->ctx.status))
         err = UV_EINVAL;
     if (err >= 0)
         err = send_response(context);
-    context->error_headers = headers;
+    context->errors->headers = headers;
     return err;
 }
 
 static int fail(struct context *context, int err) {
-    if (!report(context, err) || context->header_sent)
+    if (is_abort(context, err))
         return err;
-    const ctx_error_t error = context->error; /* the page may throw another */
-    if (context->error_page) {
+    context_report(context, err);
+    if (context->header_sent)
+        return err;
+    const ctx_error_t error = *context_error(context, err); /* the page may throw another */
+    if (context->errors && context->errors->page) {
         err = send_error_page(context, &error);
         if (err >= 0 || context->header_sent)
             return err;

@@ -8,12 +8,12 @@ static const char text_plain[] = "text/plain; charset=utf-8";
 static const char text_html[] = "text/html; charset=utf-8";
 
 void context_forget_body(struct context *context) {
-    body_stream_t stream = context->stream;
+    body_stream_t *stream = context->stream;
     context->kind = CTX_BODY_UNSET;
     context->body = (bytes_t){"", 0};
-    context->stream = (body_stream_t){0};
-    if (stream.close)
-        stream.close(stream.state);
+    context->stream = NULL;
+    if (stream && stream->close)
+        stream->close(stream->state);
 }
 
 /* After ctx_flush_headers a body may still come, but nothing in the head can change. */
@@ -40,16 +40,18 @@ int context_set_body(struct context *context, bytes_t body, const char *type) {
 int context_set_stream(struct context *context, body_stream_t stream, int64_t length,
                        const char *type) {
     bool replaces = context->kind != CTX_BODY_UNSET;
-    if (context->written) {
+    body_stream_t *copy = context->written ? NULL : arena_alloc(context->home.arena, sizeof *copy);
+    if (!copy) {
         if (stream.close)
             stream.close(stream.state);
-        return UV_EALREADY;
+        return context->written ? UV_EALREADY : context_no_memory(context);
     }
+    *copy = stream;
     context_forget_body(context);
     if (replaces && length < 0)
         ctx_remove(&context->ctx, "Content-Length");
     context->kind = CTX_BODY_STREAM;
-    context->stream = stream;
+    context->stream = copy;
     return settle_head(context, length, type);
 }
 
@@ -154,7 +156,7 @@ static ssize_t read_bytes(ctx_t *ctx, void *state, void *buffer, size_t size) {
 
 body_stream_t ctx_take_body(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    body_stream_t stream = context->stream;
+    body_stream_t stream = context->stream ? *context->stream : (body_stream_t){0};
     if (context->kind == CTX_BODY_BYTES) {
         bytes_t *rest = arena_alloc(context->home.arena, sizeof *rest);
         if (!rest) {
@@ -164,7 +166,7 @@ body_stream_t ctx_take_body(ctx_t *ctx) {
         *rest = context->body;
         stream = (body_stream_t){read_bytes, NULL, rest};
     }
-    context->stream = (body_stream_t){0};
+    context->stream = NULL;
     context->kind = CTX_BODY_UNSET;
     return stream;
 }

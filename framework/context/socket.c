@@ -59,9 +59,7 @@ static void handler_failed(struct websocket *ws, int err) {
     bool gone = err == UV_ENOTCONN || err == UV_ECANCELED || err == UV_ENOBUFS || err == UV_EPIPE;
     if (gone && ws_state(ws) != WS_OPEN)
         return;
-    const ctx_error_t *error = context_error(context, err);
-    context->error.header_sent = true;
-    context->host->error(context->host, context, error);
+    context_report(context, err);
     ctx_catch(&context->ctx);
     if (ws_state(ws) == WS_OPEN) {
         connection_blame(ws->peer.connection, CLOSE_WS_HANDLER);

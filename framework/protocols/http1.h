@@ -20,9 +20,9 @@ struct http1_events {
     /* The connection is over. `reason` is CONNECTION_DONE for an end that both sides wished. Not
      * called after take_over. */
     void (*closed)(void *owner, struct connection *connection);
-    /* What the receiver allocates in the arena of an exchange that asks for an upgrade, in bytes.
-     */
-    size_t upgrade_memory;
+    /* What the receiver allocates in the arena of an exchange that asks for an upgrade, in bytes:
+     * the sum of what arena_round makes of each block. */
+    size_t (*upgrade_memory)(const struct exchange *exchange);
 };
 
 /* What the connections of a server have in common. */

@@ -26,11 +26,7 @@ struct arena_chunk {
     size_t size; /* of the whole chunk, this header included */
 };
 
-#define HEADER ((sizeof(struct arena_chunk) + 15) & ~(size_t)15)
-
-static size_t round_up(size_t size) {
-    return (size + 15) & ~(size_t)15;
-}
+#define HEADER arena_round(sizeof(struct arena_chunk))
 
 void arena_pool_init(struct arena_pool *pool, size_t idle_limit) {
     *pool = (struct arena_pool){.idle_limit = idle_limit};
@@ -110,10 +106,10 @@ static void *alloc_from_new_chunk(struct arena *arena, size_t size) {
 }
 
 bool arena_reserve(struct arena *arena, size_t size) {
-    struct arena_chunk *chunk = size < SIZE_MAX / 2 ? malloc(HEADER + round_up(size)) : NULL;
+    struct arena_chunk *chunk = size < SIZE_MAX / 2 ? malloc(HEADER + arena_round(size)) : NULL;
     if (!chunk)
         return false;
-    chunk->size = HEADER + round_up(size);
+    chunk->size = HEADER + arena_round(size);
     chunk->next = arena->chunks;
     arena->chunks = chunk;
     arena->at = (char *)chunk + HEADER;
@@ -125,7 +121,7 @@ bool arena_reserve(struct arena *arena, size_t size) {
 void *arena_alloc(struct arena *arena, size_t size) {
     if (size > SIZE_MAX - 16)
         return NULL;
-    size = round_up(size ? size : 1);
+    size = arena_round(size ? size : 1);
     if (size > (size_t)(arena->end - arena->at))
         return alloc_from_new_chunk(arena, size);
     char *block = arena->at;
@@ -174,7 +170,7 @@ void *arena_resize(struct arena *arena, void *data, size_t size, size_t new_size
     if (new_size > SIZE_MAX - 16)
         return NULL;
     char *block = data;
-    size_t old = round_up(size ? size : 1), wanted = round_up(new_size ? new_size : 1);
+    size_t old = arena_round(size ? size : 1), wanted = arena_round(new_size ? new_size : 1);
     if (block && block + old == arena->at && wanted <= (size_t)(arena->end - block)) {
         arena->at = block + wanted;
         UNPOISON(block, wanted);

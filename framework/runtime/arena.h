@@ -16,7 +16,7 @@
 #define ARENA_CHUNK 4096 /* a build for tests makes it 64 */
 #endif
 
-#define ARENA_SMALL (ARENA_CHUNK / 8) /* the chunks of an arena without a pool */
+#define ARENA_SMALL (ARENA_CHUNK / 32) /* the chunks of an arena without a pool */
 
 struct arena_chunk;
 
@@ -44,6 +44,11 @@ void arena_release(struct arena *arena);
 /* Take a chunk with room for `size` bytes, rounded up piece by piece to 16, and no more: for an
  * arena that lives long. False when there is no memory. */
 bool arena_reserve(struct arena *arena, size_t size);
+
+/* What a block of `size` bytes takes. */
+static inline size_t arena_round(size_t size) {
+    return (size + 15) & ~(size_t)15;
+}
 
 /* `size` bytes, not zeroed, aligned to 16. NULL when there is no memory. */
 void *arena_alloc(struct arena *arena, size_t size);
