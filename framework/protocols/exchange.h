@@ -98,6 +98,11 @@ struct exchange {
     void *ctx;                /* the layer above's own */
 };
 
+/* A copy of it in memory of just the size that it and `reserve` bytes need. What asks for an
+ * upgrade may stay for days, and leaves the chunk that its head was read into to others. NULL when
+ * there is no memory. */
+struct exchange *exchange_copy(const struct exchange *from, size_t reserve);
+
 /* The first header of that name, `length` characters in any case, or NULL. */
 struct header *headers_search(const struct headers *headers, const char *name, size_t length);
 

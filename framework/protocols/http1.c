@@ -157,46 +157,9 @@ static void set_request_deadline(struct http1 *h) {
         connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
 }
 
-/* Copy a string to *at, and move that behind its NUL. */
-static const char *copy_text(char **at, const char *text, size_t length) {
-    char *copy = memcpy(*at, text, length + 1);
-    *at += length + 1;
-    return copy;
-}
-
-/* A copy of it in memory of just the size that it needs. What asks for an upgrade may stay for
- * days, and leaves the chunk that its head was read into to others. NULL when there is no memory.
- */
-static struct exchange *copy_exchange(const struct exchange *from, size_t reserve) {
-    struct arena arena;
-    const struct headers *headers = &from->headers;
-    size_t url_length = strlen(from->url), text_size = url_length + 1;
-    size_t list_size = headers->count * sizeof *headers->list;
-    for (size_t i = 0; i < headers->count; i++)
-        text_size += headers->list[i].name_length + headers->list[i].value_length + 2;
-    arena_init(&arena, NULL);
-    if (!arena_reserve(&arena, arena_round(sizeof *from) + arena_round(list_size) +
-                                   arena_round(text_size) + reserve))
-        return NULL;
-    struct exchange *copy = arena_alloc(&arena, sizeof *copy); /* there is room for all of it */
-    struct header *list = arena_alloc(&arena, list_size);
-    char *text = arena_alloc(&arena, text_size);
-    *copy = *from;
-    copy->url = copy_text(&text, from->url, url_length);
-    copy->headers.list = list;
-    copy->headers.capacity = headers->count;
-    for (size_t i = 0; i < headers->count; i++) {
-        list[i] = headers->list[i];
-        list[i].name = copy_text(&text, list[i].name, list[i].name_length);
-        list[i].value = copy_text(&text, list[i].value, list[i].value_length);
-    }
-    copy->arena = arena;
-    return copy;
-}
-
 static bool prepare_upgrade(struct request *r) {
     struct exchange *exchange =
-        copy_exchange(&r->own, r->h->server->events->upgrade_memory(&r->own));
+        exchange_copy(&r->own, r->h->server->events->upgrade_memory(&r->own));
     if (exchange)
         r->exchange = exchange;
     return exchange;

@@ -476,7 +476,8 @@ void connection_flush(struct connection *c) {
         c->loop->counts.bytes_sent += (uint64_t)sent;
         advance(c, (size_t)sent);
     }
-    advance(c, 0);
+    if (c->out) /* nothing is left in it */
+        advance(c, 0);
     all_sent(c);
 }
 

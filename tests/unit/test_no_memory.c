@@ -82,9 +82,13 @@ static int on_message(ctx_t *ctx, const ws_message_t *message) {
     return ws_broadcast(ctx->app, *message, NULL) ? 0 : 0;
 }
 
+static void on_pong(ctx_t *ctx, const char *data, size_t length) {
+}
+
 static int talk(ctx_t *ctx) {
     reached++;
-    return ws_on_message(ctx->websocket, on_message);
+    int err = ws_on_pong(ctx->websocket, on_pong);
+    return err ? err : ws_on_message(ctx->websocket, on_message);
 }
 
 /* Whatever takes memory. What comes of it must be all right, or a 500. */
