@@ -63,13 +63,18 @@ export class Guards {
 
   request (port, method, path, headers, body) {
     return withPatience(new Promise((resolve, reject) => {
-      http.request({ port, host: '127.0.0.1', agent: this.agent, method, path, headers }, response => {
+      const request = http.request({ port, host: '127.0.0.1', agent: this.agent, method, path, headers }, response => {
         let text = ''
         response.setEncoding('utf8').on('data', piece => { text += piece }).on('end', () => {
           const { date, connection, 'keep-alive': _, ...rest } = response.headers
           resolve({ status: response.statusCode, headers: rest, body: text })
         }).on('error', reject)
-      }).on('error', reject).end(body)
+      })
+      // A connection that was silent for too long may be closed while it is used again.
+      request.on('error', error => request.reusedSocket && error.code === 'ECONNRESET'
+        ? resolve(this.request(port, method, path, headers, body))
+        : reject(error))
+      request.end(body)
     }), `${method} ${path}`)
   }
 

@@ -100,7 +100,7 @@ int main(void) {
     const multipart_sink_t waiting = {.write = wait_to_write};
     const multipart_options_t slow = {.sink = &waiting, .progress = note_progress};
     snprintf(uploads, sizeof uploads, "%s", disk.directory ? disk.directory : "/tmp");
-    app_t *app = app_new_with(&(app_options_t){.silent = true});
+    app_t *app = app_new_with(&(app_options_t){.http.keep_alive_timeout = 60000, .silent = true});
     app_use(app, route_all("/usual", compose(body_parser(&usual), middleware(show_body))));
     app_use(app, route_all("/all", compose(body_parser(&all), middleware(show_body))));
     app_use(app, route_post("/memory", compose(multipart(&memory), middleware(show_form))));

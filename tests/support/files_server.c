@@ -143,7 +143,7 @@ static void mount_serve(app_t *app, const char *prefix, serve_options_t options)
 
 int main(void) {
     const char *root = getenv("ROOT");
-    app_t *app = app_new_with(&(app_options_t){.silent = true});
+    app_t *app = app_new_with(&(app_options_t){.http.keep_alive_timeout = 60000, .silent = true});
     mount_serve(app, "/default", (serve_options_t){0});
     mount_serve(app, "/many",
                 (serve_options_t){.extensions = LIST("html", ".txt"),

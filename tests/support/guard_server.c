@@ -305,7 +305,8 @@ int main(void) {
         fprintf(stderr, "CONFIG: %s\n", error.text);
         return 2;
     }
-    app_t *app = app_new_with(&(app_options_t){.silent = true, .drain_timeout = 500});
+    app_t *app = app_new_with(
+        &(app_options_t){.http.keep_alive_timeout = 60000, .silent = true, .drain_timeout = 500});
     add_asked_keys();
     app_use(app, route_post("/sign", sign));
     app_use(app, route_get("/clock", move_clock));

@@ -200,7 +200,8 @@ static void use_layer(app_t *app, const char *layer) {
 
 int main(void) {
     const char *layer = getenv("LAYER");
-    app_t *app = app_new_with(&(app_options_t){.silent = true, .drain_delay = 300});
+    app_t *app = app_new_with(
+        &(app_options_t){.http.keep_alive_timeout = 60000, .silent = true, .drain_delay = 300});
     if (layer)
         use_layer(app, layer);
     app_use(app, route_all("/status/:n", show_status));

@@ -77,7 +77,8 @@ static middleware_t sockets(const session_options_t *options) {
 
 int main(void) {
     static const char *const keys[] = {"key", NULL};
-    app_t *app = app_new_with(&(app_options_t){.keys = keys, .silent = true});
+    app_t *app = app_new_with(
+        &(app_options_t){.http.keep_alive_timeout = 60000, .keys = keys, .silent = true});
     session_memory_t *memory = session_memory_new(NULL);
     const session_options_t stored = {.store = session_memory_store(memory), .key = "stored"};
     const session_options_t rolling = {.store = stored.store, .key = "stored", .rolling = true};

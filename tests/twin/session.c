@@ -181,7 +181,8 @@ static void add_auth(app_t *app, const char *path, basic_auth_options_t options)
 
 int main(void) {
     static const char *const keys[] = {"new", "old", NULL};
-    app_t *app = app_new_with(&(app_options_t){.keys = keys, .silent = true});
+    app_t *app = app_new_with(
+        &(app_options_t){.http.keep_alive_timeout = 60000, .keys = keys, .silent = true});
     kept = json_object();
     app_use(app, route_get("/stored", show_store));
     add_sessions(app);
