@@ -49,7 +49,8 @@ bool input_keep(struct input *input, struct loop *loop) {
 }
 
 void input_use(struct input *input, struct loop *loop, size_t n) {
-    input->at += n;
+    if (n > 0) /* without bytes there may be no place either */
+        input->at += n;
     input->length -= n;
     if (input->length == 0)
         input_drop(input, loop);

@@ -24,7 +24,7 @@ bool input_add(struct input *input, struct loop *loop, char *data, size_t n);
 /* The loan ends: what is left is copied. False when there is no memory; then nothing is left. */
 bool input_keep(struct input *input, struct loop *loop);
 
-/* `n` bytes have been used. */
+/* `n` bytes have been used; perhaps none. */
 void input_use(struct input *input, struct loop *loop, size_t n);
 
 /* Drop it all. */
