@@ -25,8 +25,8 @@
  * don't count them. Their ctx, ws_ctx(ws), has the URL that was asked for, and ctx_get the headers
  * of the server's answer. What is sent is masked.
  *
- * URLs are ws://, wss://, http:// and https://, or ws+unix:/path/of/socket:/path. A user and a
- * password in it become Basic authorization.
+ * URLs are ws:// and http://, or ws+unix:/path/of/socket:/path. A user and a password in it become
+ * Basic authorization. wss:// and https:// are refused, with UV_ENOTSUP: there is no TLS.
  */
 #ifndef ACACIA_WS_CLIENT_H
 #define ACACIA_WS_CLIENT_H

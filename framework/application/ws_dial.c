@@ -248,6 +248,8 @@ static int make_request(struct call *call, const char **request, size_t *length)
 static int reach(struct call *call) {
     struct loop *loop = &call->app->loop;
     const struct address *address = &call->address;
+    if (address->secure) /* what is meant to be secret is not sent without TLS */
+        return fail(call, UV_ENOTSUP, "wss and https are not supported: there is no TLS");
     const struct dial_target target = {
         .host = name_of(call, address->url.host),
         .port = port_of(address),
