@@ -95,10 +95,11 @@ static app_t *new_app(void) {
     return app;
 }
 
-/* It was out of memory, and says so: health by 503, and an error page by plain text. */
+/* It was out of memory, and says so: health by 503; what was thrown lacks its message, or its page.
+ */
 static bool is_failure(const app_response_t *response) {
     return !response || response->failed || response->status == 500 || response->status == 503 ||
-           strcmp(response->body.data, "short <and> stout") == 0;
+           response->status == 418;
 }
 
 static void ask_without_memory(const char *url, int status, const char *body) {
