@@ -1,9 +1,9 @@
 #include "access_line.h"
 
+#include "base64.h"
 #include "request_id.h"
 
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -165,26 +165,31 @@ static void add_field(struct text *text, const char *value) {
         text_add_char(text, '-');
 }
 
-/* The user of basic authentication (RFC 7617), whether or not he may come in; NULL if there is
- * none. Blanks would make two fields of one. */
-static char *user_of(ctx_t *ctx) {
-    const char *credentials = ctx_get(ctx, "Authorization");
-    size_t length = strlen(credentials);
-    if (strncasecmp(credentials, "Basic ", 6) != 0 || length > 4096)
+/* The "user:password" of basic authentication (RFC 7617), to be freed by free(); NULL if there is
+ * none. */
+static char *read_credentials(ctx_t *ctx) {
+    const char *header = ctx_get(ctx, "Authorization");
+    char *credentials;
+    size_t length;
+    if (strncasecmp(header, "Basic ", 6) != 0)
         return NULL;
-    credentials += 6 + strspn(credentials + 6, " ");
-    length = strcspn(credentials, " ");
-    char *user = ctx_alloc(ctx, length / 4 * 3 + 4);
-    if (!user || length % 4 != 0 ||
-        EVP_DecodeBlock((unsigned char *)user, (const unsigned char *)credentials, (int)length) < 0)
+    char *encoded = ctx_strdup(ctx, header + 6 + strspn(header + 6, " "));
+    if (!encoded)
         return NULL;
-    char *end = strchr(user, ':');
-    if (!end)
-        return NULL;
-    *end = '\0';
-    for (char *at = user; *at; at++)
+    encoded[strcspn(encoded, " ")] = '\0';
+    return base64_read(encoded, &credentials, &length) ? NULL : credentials;
+}
+
+/* Whether or not he may come in. Blanks would make two fields of one. */
+static void add_user(struct text *text, ctx_t *ctx) {
+    char *user = read_credentials(ctx);
+    char *end = user ? strchr(user, ':') : NULL;
+    for (char *at = user; end && at < end; at++)
         *at = *at == ' ' ? '_' : *at;
-    return user;
+    if (end)
+        *end = '\0';
+    add_field(text, end ? user : NULL);
+    free(user);
 }
 
 void access_line_common(struct text *text, const struct access *access, bool combined) {
@@ -192,7 +197,7 @@ void access_line_common(struct text *text, const struct access *access, bool com
     uint64_t bytes = ctx_bytes_sent(ctx);
     add_field(text, access->ip);
     text_add(text, " - ");
-    add_field(text, user_of(ctx));
+    add_user(text, ctx);
     text_add(text, " [");
     add_clf_time(text, access);
     text_add(text, "] \"");
