@@ -139,6 +139,7 @@ export async function startKoa () {
     req.url = req.url.slice(path.length).replace(/^(?!\/)/, '/')
     app(req, res)
   })
+  server.keepAliveTimeout = 60000 // as session.c
   await once(server.listen(0, '127.0.0.1'), 'listening')
   return { port: server.address().port, stop: () => server.close() }
 }
