@@ -3,92 +3,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define POOLED_CHUNKS 256
 #define WRITE_BUFFERS 32     /* in one writev */
 #define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
 #define SHARED_WRITE 1024    /* from here on to share bytes costs less than to copy them */
 #define LINGER_TIME 1000     /* milliseconds for the peer to read our last words and close */
 
-/* --- Chunks of output ------------------------------------------------------------------------- */
-
-struct chunk {
-    struct chunk *next;
-    size_t start, end, size; /* sent up to start, filled up to end, of size */
-    char *bytes;
-    struct shared *shared; /* whose bytes they are; NULL: `data` */
-    char data[];
-};
-
-static struct chunk *chunk_new(struct loop *loop, size_t room) {
-    struct chunk *chunk = loop->chunks;
-    size_t ordinary = CHUNK_SIZE - sizeof *chunk;
-    if (room <= ordinary && chunk) {
-        loop->chunks = chunk->next;
-        loop->chunk_count--;
-    } else {
-        size_t size = room > ordinary ? room : ordinary;
-        chunk = malloc(sizeof *chunk + size);
-        if (!chunk)
-            return NULL;
-        chunk->size = size;
-    }
-    chunk->next = NULL;
-    chunk->start = chunk->end = 0;
-    chunk->bytes = chunk->data;
-    chunk->shared = NULL;
-    loop->counts.write_chunks++;
-    return chunk;
-}
-
-static struct chunk *chunk_of(struct loop *loop, struct shared *shared) {
-    struct chunk *chunk = malloc(sizeof *chunk);
-    if (!chunk)
-        return NULL;
-    *chunk = (struct chunk){
-        .end = shared->length,
-        .size = shared->length,
-        .bytes = shared->data,
-        .shared = shared_hold(shared),
-    };
-    loop->counts.write_chunks++;
-    return chunk;
-}
-
-static void chunk_free(struct loop *loop, struct chunk *chunk) {
-    bool ordinary = !chunk->shared && chunk->size == CHUNK_SIZE - sizeof *chunk;
-    loop->counts.write_chunks--;
-    shared_release(chunk->shared);
-    if (ordinary && loop->chunk_count < POOLED_CHUNKS) {
-        chunk->next = loop->chunks;
-        loop->chunks = chunk;
-        loop->chunk_count++;
-    } else {
-        free(chunk);
-    }
-}
-
-static void chunks_free(struct loop *loop, struct chunk *chunk) {
-    while (chunk) {
-        struct chunk *next = chunk->next;
-        chunk_free(loop, chunk);
-        chunk = next;
-    }
-}
-
-void connection_free_chunks(struct loop *loop) {
-    while (loop->chunks) {
-        struct chunk *next = loop->chunks->next;
-        free(loop->chunks);
-        loop->chunks = next;
-    }
-    loop->chunk_count = 0;
-}
-
 /* What the kernel did not take at once. Few connections ever come to that: so they don't carry it
  * with them. */
 struct flight {
     uv_write_t request;
-    struct chunk *chunks;
+    struct chunks chunks;
     uint64_t deadline; /* for the peer to take some; 0: none */
     size_t left;       /* bytes, when it was last seen to */
 };
@@ -96,7 +20,7 @@ struct flight {
 static void flight_end(struct connection *c) {
     if (!c->in_flight)
         return;
-    chunks_free(c->loop, c->in_flight->chunks);
+    chunks_drop(&c->in_flight->chunks, c->loop);
     free(c->in_flight);
     c->in_flight = NULL;
 }
@@ -137,8 +61,9 @@ void connection_own(struct connection *c, const struct connection_events *events
 }
 
 static void drop_output(struct connection *c) {
-    chunks_free(c->loop, c->out);
-    c->out = c->out_last = NULL;
+    chunks_drop(&c->out, c->loop);
+    if (c->filter)
+        chunks_drop(&c->filter->sealed, c->loop);
 }
 
 /* Take it out of the list. As a rule it is the first. */
@@ -158,6 +83,8 @@ static void on_closed(uv_handle_t *handle) {
     drop_output(c);
     flight_end(c);
     c->events->closed(c);
+    if (c->filter)
+        filter_free(c->filter);
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
@@ -179,6 +106,11 @@ void connection_close(struct connection *c, close_reason_t reason, int error) {
     c->reading = false;
     loop_timer_stop(c->loop, &c->timer);
     uv_close(&c->uv.handle, on_closed);
+}
+
+const char *connection_error_text(const struct connection *c) {
+    const char *text = c->filter ? c->filter->ops->reason(c->filter) : NULL;
+    return text ? text : c->error ? uv_strerror(c->error) : NULL;
 }
 
 /* --- Deadlines -------------------------------------------------------------------------------- */
@@ -235,7 +167,19 @@ void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
 
 static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct connection *c = handle->data;
-    *buf = uv_buf_init(c->loop->read_buffer, c->read_limit ? c->read_limit : LOOP_READ_BUFFER);
+    char *base = c->filter ? c->loop->read_buffer + FILTER_MARGIN : c->loop->read_buffer;
+    *buf = uv_buf_init(base, c->read_limit ? c->read_limit : LOOP_READ_BUFFER);
+}
+
+void connection_deliver(struct connection *c, char *data, ssize_t n) {
+    if (n == UV_EOF) {
+        connection_read_stop(c);
+        c->events->end(c);
+    } else if (n < 0) {
+        connection_close(c, CLOSE_READ_ERROR, (int)n);
+    } else {
+        c->events->data(c, data, (size_t)n);
+    }
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
@@ -249,23 +193,22 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
             connection_close(c, CONNECTION_DONE, 0);
         return; /* dropped unread */
     }
-    if (n == UV_EOF) {
-        connection_read_stop(c);
-        c->events->end(c);
-    } else if (n < 0) {
-        connection_close(c, CLOSE_READ_ERROR, (int)n);
-    } else {
-        c->delivering = true;
-        c->events->data(c, buf->base, (size_t)n);
-        c->delivering = false;
-    }
-    if (c->dirty)
+    if (c->filter)
+        c->filter->ops->receive(c->filter, buf->base, n);
+    else
+        connection_deliver(c, buf->base, n);
+    if (c->dirty || (c->filter && c->filter->waiting))
         connection_flush(c);
 }
 
 void connection_read_start(struct connection *c) {
     if (c->reading || c->closing)
         return;
+    if (c->filter && c->filter->exhausted) {
+        c->reading = true;
+        loop_post(c->loop, &c->filter->again);
+        return;
+    }
     c->reading = uv_read_start(&c->uv.stream, give_buffer, on_read) == 0;
 }
 
@@ -286,44 +229,77 @@ static void mark_dirty(struct connection *c) {
     c->loop->dirty = c;
 }
 
-/* Without it, since there is no memory, the stream is broken. */
-static struct chunk *append(struct connection *c, struct chunk *chunk) {
-    if (!chunk)
-        connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
-    else if (c->out_last)
-        c->out_last->next = chunk;
-    else
-        c->out = chunk;
-    if (chunk)
-        c->out_last = chunk;
-    return chunk;
+/* Without memory for it the stream is broken. */
+static int broken(struct connection *c) {
+    connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
+    return UV_ENOMEM;
 }
 
 char *connection_reserve(struct connection *c, size_t n) {
-    struct chunk *last = c->out_last;
     if (!connection_is_open(c))
         return NULL;
-    if (last && last->size - last->end >= n)
-        return last->bytes + last->end;
-    struct chunk *chunk = append(c, chunk_new(c->loop, n));
-    return chunk ? chunk->bytes : NULL;
+    char *room = chunks_reserve(&c->out, c->loop, n);
+    if (!room)
+        broken(c);
+    return room;
 }
 
 void connection_commit(struct connection *c, size_t n) {
-    c->out_last->end += n;
+    chunks_fill(&c->out, n);
     c->pending += n;
     mark_dirty(c);
 }
 
+/* What is ready for the socket. */
+static struct chunks *outgoing(struct connection *c) {
+    return c->filter ? &c->filter->sealed : &c->out;
+}
+
+/* `n` bytes have gone. Returns how many of them were none of those that waited. */
+static size_t advance(struct connection *c, size_t n) {
+    size_t beyond = chunks_advance(outgoing(c), c->loop, n);
+    c->pending -= n - beyond;
+    if (c->filter)
+        c->filter->waiting -= n - beyond;
+    return beyond;
+}
+
 /* Everything that waits, and `data` behind it, in one system call. Returns how much of `data` went.
  */
-static size_t try_with(struct connection *c, const char *data, size_t n);
+static size_t try_with(struct connection *c, const char *data, size_t n) {
+    uv_buf_t bufs[WRITE_BUFFERS];
+    unsigned count = chunks_gather(&c->out, bufs, WRITE_BUFFERS);
+    if (count == WRITE_BUFFERS)
+        return 0;
+    bufs[count++] = uv_buf_init((char *)data, n > INT32_MAX ? INT32_MAX : (unsigned)n);
+    int sent = uv_try_write(&c->uv.stream, bufs, count);
+    if (sent == UV_EAGAIN)
+        return 0;
+    if (sent < 0) {
+        connection_close(c, CLOSE_WRITE_ERROR, sent);
+        return 0;
+    }
+    c->loop->counts.bytes_sent += (uint64_t)sent;
+    return advance(c, (size_t)sent);
+}
+
+/* The same through a filter: `data` is sealed from where it is, as long as the socket takes it. */
+static size_t try_sealed(struct connection *c, const char *data, size_t n) {
+    size_t gone = 0;
+    while (gone < n && !c->closing && !c->in_flight) {
+        filter_seal(c); /* what was written before */
+        if (!c->closing && !c->out.first)
+            gone += filter_seal_from(c, data + gone, n - gone);
+        connection_flush(c);
+    }
+    return gone;
+}
 
 int connection_write(struct connection *c, const void *data, size_t n) {
     if (!connection_is_open(c))
         return UV_EPIPE;
     if (n >= BIG_WRITE && !c->in_flight) {
-        size_t gone = try_with(c, data, n);
+        size_t gone = c->filter ? try_sealed(c, data, n) : try_with(c, data, n);
         if (c->closing)
             return UV_EPIPE;
         data = (const char *)data + gone;
@@ -344,56 +320,11 @@ int connection_write_shared(struct connection *c, struct shared *shared) {
         return connection_write(c, shared->data, shared->length);
     if (!connection_is_open(c))
         return UV_EPIPE;
-    if (!append(c, chunk_of(c->loop, shared)))
-        return UV_ENOMEM;
+    if (!chunks_share(&c->out, c->loop, shared))
+        return broken(c);
     c->pending += shared->length;
     mark_dirty(c);
     return 0;
-}
-
-static unsigned gather(struct chunk *chunk, uv_buf_t *bufs, unsigned limit) {
-    unsigned n = 0;
-    for (; chunk && n < limit; chunk = chunk->next)
-        if (chunk->end > chunk->start)
-            bufs[n++] =
-                uv_buf_init(chunk->bytes + chunk->start, (unsigned)(chunk->end - chunk->start));
-    return n;
-}
-
-/* `n` bytes from the front of the list have been sent. Returns what is left of n past its end. */
-static size_t advance(struct connection *c, size_t n) {
-    while (c->out) {
-        struct chunk *chunk = c->out;
-        size_t part = chunk->end - chunk->start;
-        if (part > n) {
-            chunk->start += n;
-            c->pending -= n;
-            return 0;
-        }
-        c->pending -= part;
-        n -= part;
-        c->out = chunk->next;
-        chunk_free(c->loop, chunk);
-    }
-    c->out_last = NULL;
-    return n;
-}
-
-static size_t try_with(struct connection *c, const char *data, size_t n) {
-    uv_buf_t bufs[WRITE_BUFFERS];
-    unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
-    if (count == WRITE_BUFFERS)
-        return 0;
-    bufs[count++] = uv_buf_init((char *)data, n > INT32_MAX ? INT32_MAX : (unsigned)n);
-    int sent = uv_try_write(&c->uv.stream, bufs, count);
-    if (sent == UV_EAGAIN)
-        return 0;
-    if (sent < 0) {
-        connection_close(c, CLOSE_WRITE_ERROR, sent);
-        return 0;
-    }
-    c->loop->counts.bytes_sent += (uint64_t)sent;
-    return advance(c, (size_t)sent);
 }
 
 static void all_sent(struct connection *c) {
@@ -410,9 +341,7 @@ static void all_sent(struct connection *c) {
 
 static void on_written(uv_write_t *write, int status) {
     struct connection *c = write->data;
-    size_t bytes = 0;
-    for (struct chunk *chunk = c->in_flight->chunks; chunk; chunk = chunk->next)
-        bytes += chunk->end - chunk->start;
+    size_t bytes = chunks_length(&c->in_flight->chunks);
     flight_end(c);
     c->pending -= bytes;
     if (status < 0) {
@@ -433,17 +362,12 @@ static void write_later(struct connection *c) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         return;
     }
-    unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
-    struct chunk *last = c->out;
-    for (unsigned i = 1; last->next && i < WRITE_BUFFERS; i++)
-        last = last->next;
-    flight->chunks = c->out;
+    unsigned count = chunks_gather(outgoing(c), bufs, WRITE_BUFFERS);
+    flight->chunks = chunks_cut(outgoing(c), WRITE_BUFFERS);
     flight->deadline = 0;
     c->in_flight = flight;
-    c->out = last->next;
-    last->next = NULL;
-    if (!c->out)
-        c->out_last = NULL;
+    if (c->filter)
+        c->filter->waiting -= chunks_length(&flight->chunks);
     flight->request.data = c;
     int err = uv_write(&flight->request, &c->uv.stream, bufs, count, on_written);
     if (err) {
@@ -457,13 +381,18 @@ static void write_later(struct connection *c) {
     }
 }
 
+/* Is there anything for the socket? */
+static bool has_output(struct connection *c) {
+    return c->filter ? filter_seal(c) : c->pending > 0;
+}
+
 void connection_flush(struct connection *c) {
     uv_buf_t bufs[WRITE_BUFFERS];
     forget_dirty(c);
     if (c->closing || c->in_flight)
         return;
-    while (c->pending > 0) {
-        unsigned count = gather(c->out, bufs, WRITE_BUFFERS);
+    while (has_output(c)) {
+        unsigned count = chunks_gather(outgoing(c), bufs, WRITE_BUFFERS);
         int sent = uv_try_write(&c->uv.stream, bufs, count);
         if (sent == UV_EAGAIN) {
             write_later(c);
@@ -476,7 +405,9 @@ void connection_flush(struct connection *c) {
         c->loop->counts.bytes_sent += (uint64_t)sent;
         advance(c, (size_t)sent);
     }
-    if (c->out) /* nothing is left in it */
+    if (c->closing)
+        return;
+    if (outgoing(c)->first) /* nothing is left in it */
         advance(c, 0);
     all_sent(c);
 }

@@ -14,14 +14,10 @@
 #define ACACIA_CONNECTION_H
 
 #include "app.h"
-#include "runtime/loop.h"
-#include "runtime/shared.h"
+#include "runtime/chunks.h"
+#include "runtime/filter.h"
 
 #include <sys/socket.h>
-
-#ifndef CHUNK_SIZE
-#define CHUNK_SIZE 16384 /* of output, header included; a build for tests makes it 128 */
-#endif
 
 struct connection_events {
     /* `n` > 0 bytes have come; they are the owner's, to read and to overwrite, until it returns. */
@@ -45,9 +41,10 @@ struct connection {
     const struct connection_events *events;
     void *owner;
     const http_options_t *limits; /* of these high_water and write_timeout */
-    struct chunk *out, *out_last; /* written and not sent */
+    struct filter *filter;        /* between the owner and the socket; NULL: nothing is */
+    struct chunks out;            /* written and not sent */
     struct flight *in_flight;     /* given to uv_write; NULL when nothing is */
-    size_t pending;               /* bytes in both */
+    size_t pending;               /* bytes in all of them */
     struct timer timer;
     uint64_t deadline;               /* of the owner, 0 for none */
     struct connection *next, **link; /* in loop->connections */
@@ -61,7 +58,7 @@ struct connection {
     bool lingering : 1; /* everything is sent; waiting for the peer to close */
     bool close_when_sent : 1;
     bool linger_when_sent : 1;
-    bool delivering : 1; /* inside events->data */
+    bool truncated : 1; /* the end that the owner has heard of may not be the peer's */
     union {
         uv_handle_t handle;
         uv_stream_t stream;
@@ -136,11 +133,21 @@ static inline bool connection_is_high(const struct connection *connection) {
     return connection->pending > connection->limits->high_water;
 }
 
+/* TLS, in other words. */
+static inline bool connection_is_secure(const struct connection *connection) {
+    return connection->filter;
+}
+
+/* What went wrong, in words; NULL if nothing did. */
+const char *connection_error_text(const struct connection *connection);
+
 /* The peer's address as text, without its port; "" for a unix socket. */
 void connection_peer(const struct connection *connection, char *text, size_t size);
 
+/* For a filter: `n` bytes for the owner, or UV_EOF, or an error. */
+void connection_deliver(struct connection *connection, char *data, ssize_t n);
+
 /* For the loop. */
 void connection_flush_dirty(struct loop *loop);
-void connection_free_chunks(struct loop *loop);
 
 #endif

@@ -36,7 +36,7 @@ int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t corout
     overflow_watch();
     *loop = (struct loop){.uv = uv};
     loop->ready.next = loop->ready_last = &loop->ready;
-    loop->read_buffer = malloc(LOOP_READ_BUFFER);
+    loop->read_buffer = malloc(LOOP_READ_BUFFER + FILTER_MARGIN);
     if (!loop->read_buffer)
         return UV_ENOMEM;
     coroutine_pool_init(&loop->coroutines, stack_size, coroutine_limit);
@@ -72,9 +72,10 @@ void loop_close(struct loop *loop) {
 void loop_destroy(struct loop *loop) {
     coroutine_pool_destroy(&loop->coroutines);
     arena_pool_destroy(&loop->arenas);
-    connection_free_chunks(loop);
+    chunks_free_pool(loop);
     free(loop->read_buffer);
-    loop->read_buffer = NULL;
+    free(loop->record);
+    loop->read_buffer = loop->record = NULL;
 }
 
 uint64_t loop_now(const struct loop *loop) {

@@ -58,8 +58,9 @@ struct loop {
     struct connection *dirty;       /* those that have something to send */
     struct chunk *chunks;           /* pooled */
     size_t chunk_count;
-    char *read_buffer;
-    size_t read_in_a_row;               /* bytes of files, without a thread: see fs.c */
+    char *read_buffer;    /* LOOP_READ_BUFFER bytes, and FILTER_MARGIN */
+    char *record;         /* where filters join what they seal; NULL as long as there is none */
+    size_t read_in_a_row; /* bytes of files, without a thread: see fs.c */
     void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
     void (*closed)(struct loop *loop);  /* NULL, or called when all handles are closed */
     bool torn_down;                     /* every wait is cancelled from now on */
