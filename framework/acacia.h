@@ -15,6 +15,7 @@
  *   router.h     many routes under one prefix, with middleware, hooks, names and 405
  *   websocket.h  ctx->websocket: messages in, messages out, close, everybody who is connected
  *   ws_client.h  WebSockets to other servers
+ *   tls.h        https and wss: certificates, and those of clients
  *   await.h      wait without blocking: sleep, threads, descriptors, futures, several at once
  *   await_fs.h   files, without blocking
  *   inject.h     requests without a network, for tests of one's own
@@ -35,6 +36,7 @@
 #include "route.h"
 #include "router.h"
 #include "sse.h"
+#include "tls.h"
 #include "websocket.h"
 #include "ws_client.h"
 

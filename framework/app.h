@@ -27,6 +27,7 @@ extern "C" {
 typedef struct app app_t;
 typedef struct ctx ctx_t;
 typedef struct websocket websocket_t;
+typedef struct tls_options tls_options_t; /* see tls.h */
 
 /* --- Middleware ------------------------------------------------------------------------------- */
 
@@ -219,7 +220,8 @@ typedef struct {
     int mode;         /* its permissions, such as 0660; 0: by the umask */
     int fd;           /* a socket that listens already, from systemd for example; 0: none */
     int backlog;      /* 511 */
-    bool no_signals;  /* SIGTERM and SIGINT are the program's own affair */
+    bool no_signals;  /* SIGTERM, SIGINT and SIGHUP are the program's own affair */
+    const tls_options_t *tls; /* https and wss: see tls.h; NULL: http and ws */
 } listen_options_t;
 
 /*
@@ -227,7 +229,8 @@ typedef struct {
  * `listening on http://127.0.0.1:PORT` on stdout, serve until SIGTERM or SIGINT, drain, free the
  * app.
  *
- * A PORT in the environment wins over `port`. stdout is switched to line buffering, so that what
+ * A PORT in the environment wins over `port`. With ACACIA_TLS_CERT and ACACIA_TLS_KEY in it, two
+ * files in PEM, it is https and wss. stdout is switched to line buffering, so that what
  * handlers print is seen at once. A failure is explained on stderr.
  *
  * Draining: no new connections; requests in flight are finished; sockets are closed with 1001; what
@@ -352,6 +355,11 @@ typedef enum {
     CLOSE_READ_ERROR,      /* reset by the peer, … */
     CLOSE_WRITE_ERROR,
     CLOSE_DRAIN_TIMEOUT, /* not done when the drain deadline came */
+    CLOSE_TLS_HANDSHAKE, /* hands could not be shaken: what is said with it tells why */
+    CLOSE_TLS_TIMEOUT,   /* … or not in time */
+    CLOSE_TLS_PLAINTEXT, /* plain HTTP came to a port for https */
+    CLOSE_TLS_RECORD,    /* what came later was no TLS, or changed on its way */
+    CLOSE_TLS_TRUNCATED, /* a request broke off, and not by the client's word */
     CLOSE_WS_PROTOCOL,   /* 1002: a frame that RFC 6455 does not allow */
     CLOSE_WS_UTF8,       /* 1007: text that is not UTF-8 */
     CLOSE_WS_DEFLATE,    /* 1007: compressed data that can't be inflated */
@@ -381,6 +389,9 @@ typedef struct {
     uint64_t messages_received, messages_sent; /* of WebSockets */
     uint64_t messages_dropped;                 /* by ws.overflow */
     uint64_t handshakes_refused;               /* for their origin, or for `sockets`, … */
+    uint64_t tls_handshakes;                   /* that were completed */
+    uint64_t tls_resumed;                      /* of those, by a ticket */
+    size_t tls_handshakes_active;              /* under way now */
     size_t connections;                        /* open now, WebSockets included */
     size_t websockets;                         /* open now */
     size_t coroutines;                         /* handlers running or waiting now */

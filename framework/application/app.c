@@ -87,6 +87,7 @@ app_t *app_new(void) {
 /* All handles are closed. */
 static void release(struct app *app) {
     app_free_clients(app);
+    app_free_tls(app);
     loop_destroy(&app->loop);
     if (app_owns_loop(app))
         uv_loop_close(&app->own_uv);

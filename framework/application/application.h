@@ -7,6 +7,7 @@
 #include "protocols/http1.h"
 #include "protocols/ws_peer.h"
 #include "runtime/loop.h"
+#include "tls.h"
 
 struct stack {
     middleware_t *layers;
@@ -22,6 +23,7 @@ struct listener {
         uv_pipe_t pipe;
     } uv; /* first */
     struct app *app;
+    struct tls_server *tls; /* NULL: no TLS */
     struct listener *next;
 };
 
@@ -42,7 +44,7 @@ struct app {
     bool out_of_memory; /* … and there was not even memory to say so */
     error_listener_t *on_error;
     app_stats_t stats;
-    bool trace_app, trace_http, trace_ws; /* DEBUG in the environment */
+    bool trace_app, trace_http, trace_ws, trace_tls; /* DEBUG in the environment */
 
     uv_loop_t *uv; /* the program's, or own_uv */
     uv_loop_t own_uv;
@@ -50,11 +52,13 @@ struct app {
     uv_async_t awake; /* for app_post; keeps the loop running while the app serves */
     struct post_queue posts;
     size_t jobs_waiting; /* of app_spawn, that have not begun */
-    uv_signal_t sigterm, sigint;
+    uv_signal_t sigterm, sigint, sighup;
     uv_timer_t drain;
     struct ws_client *clients;
     struct closer *closers;     /* of app_on_close, in their order */
     struct listener *listeners; /* in the order of binding */
+    struct tls_listener *tls;   /* one for each listener that speaks it */
+    char tls_error[256];        /* of the last reload */
     int port;
     int handles; /* of ours, not closed yet */
     bool running, cut, ending;
@@ -108,6 +112,13 @@ size_t app_upgrade_memory(const struct exchange *exchange);
 /* --- listen.c --------------------------------------------------------------------------------- */
 
 void app_stop_listening(struct app *app);
+
+/* --- tls.c ------------------------------------------------------------------------------------ */
+
+/* A server of TLS for a listener. 0; or UV_EINVAL or UV_ENOMEM: the app can't start. */
+int app_open_tls(struct app *app, const tls_options_t *options, struct tls_server **server);
+void app_free_tls(struct app *app);
+void app_tls_stats(const struct app *app, app_stats_t *stats);
 
 /* --- run.c ------------------------------------------------------------------------------------ */
 

@@ -1,5 +1,6 @@
 /* Listeners: where connections come from. */
 #include "application/application.h"
+#include "protocols/openssl/tls_server.h"
 #include "runtime/connection.h"
 
 #include <errno.h>
@@ -19,7 +20,8 @@ static void on_refused_closed(struct connection *connection) {
 static const struct connection_events refused_events = {.closed = on_refused_closed};
 
 static void on_connection(uv_stream_t *stream, int status) {
-    struct app *app = ((struct listener *)stream)->app;
+    struct listener *listener = (struct listener *)stream;
+    struct app *app = listener->app;
     struct connection *c = status < 0 ? NULL : connection_new(&app->loop, stream->type);
     if (!c)
         return; /* libuv accepts, and closes, when we don't */
@@ -35,7 +37,8 @@ static void on_connection(uv_stream_t *stream, int status) {
     if (stream->type == UV_TCP)
         uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
 #endif
-    if (http1_start(c, &app->http_server)) {
+    if (listener->tls ? !tls_server_accept(listener->tls, c)
+                      : http1_start(c, &app->http_server) != 0) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         app_report_close(app, "http", c);
     }
@@ -139,12 +142,14 @@ static int open_on(struct listener *listener, const char *host, const listen_opt
     return bind_address(listener, host, options);
 }
 
-static int open_listener(struct app *app, const char *host, const listen_options_t *options) {
+static int open_listener(struct app *app, const char *host, const listen_options_t *options,
+                         struct tls_server *tls) {
     struct listener *listener = calloc(1, sizeof *listener), **last = &app->listeners;
     char name[INET6_ADDRSTRLEN];
     if (!listener)
         return UV_ENOMEM;
     listener->app = app;
+    listener->tls = tls;
     int err = open_on(listener, host, options);
     if (listener->uv.handle.type == UV_UNKNOWN_HANDLE) { /* it was not even initialised */
         free(listener);
@@ -169,17 +174,20 @@ static int open_listener(struct app *app, const char *host, const listen_options
 
 int app_bind(app_t *app, const listen_options_t *options) {
     static const listen_options_t defaults;
+    struct tls_server *tls = NULL;
     if (!app)
         return UV_ENOMEM;
     int err = app_check_setup(app);
     if (err)
         return err;
     options = options ? options : &defaults;
+    if (options->tls && (err = app_open_tls(app, options->tls, &tls)))
+        return err;
     if (options->host || options->path || options->fd)
-        return open_listener(app, options->host, options);
-    err = open_listener(app, "::", options);
+        return open_listener(app, options->host, options, tls);
+    err = open_listener(app, "::", options, tls);
     return err == UV_EAFNOSUPPORT || err == UV_EADDRNOTAVAIL
-               ? open_listener(app, "0.0.0.0", options)
+               ? open_listener(app, "0.0.0.0", options, tls)
                : err;
 }
 

@@ -58,6 +58,11 @@ static const char *const reason_texts[CLOSE_REASONS] = {
     [CLOSE_READ_ERROR] = "reading failed",
     [CLOSE_WRITE_ERROR] = "writing failed",
     [CLOSE_DRAIN_TIMEOUT] = "not done when the server stopped",
+    [CLOSE_TLS_HANDSHAKE] = "the TLS handshake failed",
+    [CLOSE_TLS_TIMEOUT] = "TLS handshake not complete in time",
+    [CLOSE_TLS_PLAINTEXT] = "plain HTTP came to a port for https",
+    [CLOSE_TLS_RECORD] = "a record of TLS is broken",
+    [CLOSE_TLS_TRUNCATED] = "the request broke off without a word of TLS",
     [CLOSE_WS_PROTOCOL] = "a frame that the protocol does not allow (1002)",
     [CLOSE_WS_UTF8] = "text that is not UTF-8 (1007)",
     [CLOSE_WS_DEFLATE] = "compressed data that can't be inflated (1007)",
@@ -90,6 +95,11 @@ static const char *const reason_names[CLOSE_REASONS] = {
     [CLOSE_READ_ERROR] = "read_error",
     [CLOSE_WRITE_ERROR] = "write_error",
     [CLOSE_DRAIN_TIMEOUT] = "drain_timeout",
+    [CLOSE_TLS_HANDSHAKE] = "tls_handshake",
+    [CLOSE_TLS_TIMEOUT] = "tls_timeout",
+    [CLOSE_TLS_PLAINTEXT] = "tls_plaintext",
+    [CLOSE_TLS_RECORD] = "tls_record",
+    [CLOSE_TLS_TRUNCATED] = "tls_truncated",
     [CLOSE_WS_PROTOCOL] = "ws_protocol",
     [CLOSE_WS_UTF8] = "ws_utf8",
     [CLOSE_WS_DEFLATE] = "ws_deflate",
@@ -112,10 +122,14 @@ void app_report_close(struct app *app, const char *protocol, const struct connec
     if (connection->reason == CONNECTION_DONE)
         return;
     app->stats.closed[connection->reason]++;
-    if (strcmp(protocol, "ws") == 0 ? !app->trace_ws : !app->trace_http)
+    bool told = strcmp(protocol, "ws") == 0    ? app->trace_ws
+                : strcmp(protocol, "tls") == 0 ? app->trace_tls
+                                               : app->trace_http;
+    if (!told)
         return;
+    const char *error = connection_error_text(connection);
     fprintf(stderr, "%s: closed: %s%s%s\n", protocol, close_reason_text(connection->reason),
-            connection->error ? ": " : "", connection->error ? uv_strerror(connection->error) : "");
+            error ? ": " : "", error ? error : "");
 }
 
 static bool names(const char *list, const char *name) {
@@ -127,12 +141,14 @@ void app_read_debug(struct app *app) {
     app->trace_app = names(list, "app");
     app->trace_http = names(list, "http");
     app->trace_ws = names(list, "ws");
+    app->trace_tls = names(list, "tls");
 }
 
 void app_stats(const app_t *app, app_stats_t *stats) {
     const struct loop *loop = &app->loop;
     *stats = app->stats;
     stats->connections = loop->counts.connections;
+    app_tls_stats(app, stats);
     stats->websockets = app->host.socket_count;
     stats->coroutines = loop->coroutines.live_count;
     stats->coroutines_pooled = loop->coroutines.idle_count;

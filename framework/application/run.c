@@ -47,6 +47,7 @@ static void end_serving(struct app *app) {
     uv_close((uv_handle_t *)&app->drain, on_handle_closed);
     uv_close((uv_handle_t *)&app->sigterm, on_handle_closed);
     uv_close((uv_handle_t *)&app->sigint, on_handle_closed);
+    uv_close((uv_handle_t *)&app->sighup, on_handle_closed);
 }
 
 static void end_when_done(struct loop *loop) {
@@ -154,14 +155,19 @@ static void on_signal(uv_signal_t *handle, int number) {
         app_close(app);
 }
 
+static void on_sighup(uv_signal_t *handle, int number) {
+    tls_reload(handle->data);
+}
+
 /* --- Serving ---------------------------------------------------------------------------------- */
 
-static void watch_signal(struct app *app, uv_signal_t *handle, int number, bool wanted) {
+static void watch_signal(struct app *app, uv_signal_t *handle, uv_signal_cb fn, int number,
+                         bool wanted) {
     uv_signal_init(app->uv, handle);
     handle->data = app;
     app->handles++;
     if (wanted)
-        uv_signal_start(handle, on_signal, number);
+        uv_signal_start(handle, fn, number);
 }
 
 static int begin_serving(struct app *app, bool signals) {
@@ -174,8 +180,9 @@ static int begin_serving(struct app *app, bool signals) {
     uv_timer_init(app->uv, &app->drain);
     app->drain.data = app;
     app->handles++;
-    watch_signal(app, &app->sigterm, SIGTERM, signals);
-    watch_signal(app, &app->sigint, SIGINT, signals);
+    watch_signal(app, &app->sigterm, on_signal, SIGTERM, signals);
+    watch_signal(app, &app->sigint, on_signal, SIGINT, signals);
+    watch_signal(app, &app->sighup, on_sighup, SIGHUP, signals && app->tls);
     app->loop.settled = end_when_done;
     uv_ref((uv_handle_t *)&app->awake);
     return 0;
@@ -197,7 +204,7 @@ static int run(app_t *app, bool signals, bool announce) {
     if (err)
         return err;
     if (announce) /* not before the signals are watched: who reads it may send one at once */
-        printf("listening on http://127.0.0.1:%d\n", app_port(app));
+        printf("listening on %s://127.0.0.1:%d\n", app->tls ? "https" : "http", app_port(app));
     uv_run(app->uv, UV_RUN_DEFAULT);
     return 0;
 }
@@ -255,6 +262,11 @@ int app_listen(app_t *app, int port) {
         app_free(app);
         return UV_EINVAL;
     }
+    const tls_options_t tls = {
+        .cert_file = getenv("ACACIA_TLS_CERT"),
+        .key_file = getenv("ACACIA_TLS_KEY"),
+    };
+    bool secure = tls.cert_file && *tls.cert_file;
     setvbuf(stdout, NULL, _IOLBF, 0);
-    return bind_and_run(app, &(listen_options_t){.port = port}, true);
+    return bind_and_run(app, &(listen_options_t){.port = port, .tls = secure ? &tls : NULL}, true);
 }

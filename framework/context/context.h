@@ -11,6 +11,7 @@
 #include "request.h"
 #include "response.h"
 #include "runtime/arena.h"
+#include "tls.h"
 
 struct context;
 struct crowd;
@@ -96,6 +97,7 @@ enum request_list {
 struct asked {
     struct query query;
     const char *ip, *host_name; /* NULL until somebody asks */
+    const tls_info_t *tls;      /* … or there is none */
     const char *const *lists[REQUEST_LISTS];
     bytes_t body;
     int read_error;

@@ -22,8 +22,19 @@ static void no_peer(struct exchange *exchange, char *text, size_t size) {
     text[0] = '\0';
 }
 
+static struct connection *connection_of(struct exchange *exchange) {
+    const struct context *context = exchange->ctx;
+    const struct websocket *ws = context ? context->ctx.websocket : NULL;
+    return ws ? ws->peer.connection : NULL;
+}
+
 const struct exchange_ops socket_exchange_ops = {
-    .read = no_read, .head = no_head, .write = no_write, .peer = no_peer};
+    .read = no_read,
+    .head = no_head,
+    .write = no_write,
+    .peer = no_peer,
+    .connection = connection_of,
+};
 
 static char *put(char *at, const char *text) {
     size_t n = strlen(text);

@@ -75,6 +75,8 @@ struct exchange_ops {
     struct connection *(*take_over)(struct exchange *exchange, char **early, size_t *early_length);
     /* The peer's address, "" if it has none. */
     void (*peer)(struct exchange *exchange, char *text, size_t size);
+    /* The connection that it came by; NULL if it is gone. NULL: there never is one. */
+    struct connection *(*connection)(struct exchange *exchange);
 };
 
 struct exchange {

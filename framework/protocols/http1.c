@@ -98,6 +98,7 @@ static bool begin_request(struct http1 *h) {
     r->own.arena = arena;
     r->own.ops = &http1_ops;
     r->own.loop = loop;
+    r->own.secure = connection_is_secure(h->connection);
     r->own.carrier = r;
     r->h = h;
     r->began = loop_now(loop);
@@ -224,8 +225,11 @@ static bool take(struct request *r, ssize_t *result) {
     while (h->connection && h->input.length > 0 && !r->complete && !r->broken &&
            http1_parser_sunk(r->parser) < r->room)
         feed_body(r, r->room - http1_parser_sunk(r->parser));
-    if (nothing_follows(h) && !r->complete)
+    if (nothing_follows(h) && !r->complete) {
         r->broken = true; /* it breaks off */
+        if (h->connection && h->connection->truncated)
+            connection_blame(h->connection, CLOSE_TLS_TRUNCATED);
+    }
     *result = (ssize_t)http1_parser_sunk(r->parser);
     if (*result > 0 || r->complete)
         return true;
@@ -578,6 +582,11 @@ static void http1_peer(struct exchange *exchange, char *text, size_t size) {
         connection_peer(r->h->connection, text, size);
 }
 
+static struct connection *http1_connection(struct exchange *exchange) {
+    struct request *r = exchange->carrier;
+    return r->h->connection;
+}
+
 static const struct exchange_ops http1_ops = {
     .read = http1_read,
     .head = http1_send_head,
@@ -585,6 +594,7 @@ static const struct exchange_ops http1_ops = {
     .end = http1_end,
     .take_over = http1_take_over,
     .peer = http1_peer,
+    .connection = http1_connection,
 };
 
 /* --- The interface ---------------------------------------------------------------------------- */

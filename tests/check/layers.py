@@ -9,7 +9,7 @@ order = ['runtime', 'protocols', 'context', 'application']
 # A public header belongs to the layer whose names it declares.
 public = {'await.h': 'runtime', 'await_fs.h': 'runtime', 'app.h': 'runtime',
           'acacia_features.h': 'runtime', 'cookies.h': 'context', 'ctx.h': 'context',
-          'request.h': 'context', 'response.h': 'context', 'sse.h': 'context',
+          'request.h': 'context', 'response.h': 'context', 'sse.h': 'context', 'tls.h': 'runtime',
           'websocket.h': 'context', 'inject.h': 'application', 'route.h': 'application',
           'router.h': 'application', 'ws_client.h': 'application', 'acacia.h': 'application'}
 # Where a library's header may be included: one file, or one folder.

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import { chromium } from 'playwright-core'
 import { WebSocket } from 'ws'
+import { overTLS } from './over_tls.mjs'
 import { PATIENCE, eventually, startServer } from './support.mjs'
 
 const executablePath = process.env.CHROMIUM || '/usr/bin/chromium'
@@ -19,9 +20,11 @@ let browser
 before(async () => { if (!skip) browser = await chromium.launch({ executablePath, args }) })
 after(() => browser?.close())
 
+const visit = (page, url) => page.goto(overTLS ? url.replace('http:', 'https:') : url)
+
 // A window of somebody's own. `complaints` is what its console says of errors.
 async function open (url, options) {
-  const context = await browser.newContext(options)
+  const context = await browser.newContext({ ignoreHTTPSErrors: overTLS, ...options })
   context.setDefaultTimeout(PATIENCE)
   const page = await context.newPage()
   page.complaints = []
@@ -33,7 +36,7 @@ async function open (url, options) {
   page.on('pageerror', error => page.complaints.push(String(error)))
   page.on('dialog', dialog => { page.complaints.push(`dialog: ${dialog.message()}`); dialog.dismiss() })
   page.on('response', response => { if (response.status() >= 400) page.complaints.push(`${response.status()} ${response.url()}`) })
-  await page.goto(url)
+  await visit(page, url)
   return page
 }
 
@@ -90,11 +93,11 @@ describe('request', { skip }, () => {
   test('the query is shown', () => withServer('request', async server => {
     const page = await open(`${server.url}/?name=ada&id=1&id=2`)
     await shown(page, opened, welcome, '{"query":{"name":"ada","id":["1","2"]}}')
-    await page.goto(server.url)
+    await visit(page, server.url)
     await shown(page, opened, welcome, '{"query":{}}')
     await page.click('a')
     await shown(page, opened, welcome, '{"query":{"name":"ada","id":["1","2"]}}')
-    await page.goto(`${server.url}/?html=<b>名</b>`)
+    await visit(page, `${server.url}/?html=<b>名</b>`)
     await shown(page, opened, welcome, '{"query":{"html":"<b>名</b>"}}')
     assert.equal(await page.locator('#log b').count(), 0)
     await close(page)

@@ -6,6 +6,7 @@ import { once } from 'node:events'
 import { after } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { environment, overTLS, ports } from './over_tls.mjs'
 
 export const PATIENCE = 10_000 // milliseconds for what should come at once
 export const SHUTDOWN = 5_000 // milliseconds from a signal to the end
@@ -38,7 +39,7 @@ after(() => running.forEach(child => child.kill('SIGKILL')))
 export function startProgram (nameOrPath, { env = {} } = {}) {
   const path = nameOrPath.includes('/') ? nameOrPath : `examples/${nameOrPath}`
   const child = spawn(`${build}/${path}`, {
-    env: { ...process.env, DEBUG: '', PORT: '0', ...env },
+    env: { ...process.env, DEBUG: '', PORT: '0', ...environment, ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const program = { child, stdout: '', stderr: '', exited: once(child, 'close') }
@@ -60,11 +61,12 @@ export async function startServer (nameOrPath, options) {
   const line = await eventually(() => {
     const { exitCode, signalCode } = server.child
     assert.equal(exitCode ?? signalCode, null, `${nameOrPath} ended: ${server.stderr}`)
-    return /^listening on http:\/\/127\.0\.0\.1:(\d+)\n/m.exec(server.stdout)
+    return /^listening on (https?):\/\/127\.0\.0\.1:(\d+)\n/m.exec(server.stdout)
   }, `${nameOrPath} listens`)
-  server.port = Number(line[1])
-  server.url = `http://127.0.0.1:${server.port}`
-  server.ws = `ws://127.0.0.1:${server.port}`
+  server.port = Number(line[2])
+  server.url = `${overTLS ? 'http' : line[1]}://127.0.0.1:${server.port}`
+  server.ws = server.url.replace('http', 'ws')
+  if (line[1] === 'https') ports.add(server.port)
   server.stop = async (signal = 'SIGTERM') => {
     server.child.kill(signal)
     assert.equal(await server.ended(), 0, server.stderr)

@@ -1,7 +1,9 @@
-"""The WebSocket server of tests/support/ws_server.c, seen by python3-websockets: PORT is the only argument. Says `ok`;
-ends with 77 if there is no such package."""
+"""The WebSocket server of tests/support/ws_server.c, seen by python3-websockets: PORT [tls]. Says `ok`; ends with 77 if
+there is no such package."""
 
 import asyncio
+import functools
+import ssl
 import sys
 
 try:
@@ -10,6 +12,12 @@ except ImportError:
     sys.exit(77)
 
 URL = f"ws://127.0.0.1:{sys.argv[1]}"
+if "tls" in sys.argv:
+    URL = URL.replace("ws:", "wss:")
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    websockets.connect = functools.partial(websockets.connect, ssl=context)
 
 
 async def echoes():

@@ -562,6 +562,11 @@ static const char *const reasons[CLOSE_REASONS] = {
     [CLOSE_READ_ERROR] = "READ_ERROR",
     [CLOSE_WRITE_ERROR] = "WRITE_ERROR",
     [CLOSE_DRAIN_TIMEOUT] = "DRAIN_TIMEOUT",
+    [CLOSE_TLS_HANDSHAKE] = "TLS_HANDSHAKE",
+    [CLOSE_TLS_TIMEOUT] = "TLS_TIMEOUT",
+    [CLOSE_TLS_PLAINTEXT] = "TLS_PLAINTEXT",
+    [CLOSE_TLS_RECORD] = "TLS_RECORD",
+    [CLOSE_TLS_TRUNCATED] = "TLS_TRUNCATED",
     [CLOSE_WS_PROTOCOL] = "WS_PROTOCOL",
     [CLOSE_WS_UTF8] = "WS_UTF8",
     [CLOSE_WS_TOO_BIG] = "WS_TOO_BIG",
@@ -581,7 +586,8 @@ static int stats(ctx_t *ctx) {
     uv_resident_set_memory(&rss);
     for (int i = 0; i < CLOSE_REASONS; i++)
         if (s.closed[i])
-            json_object_set_new(closed, reasons[i], json_integer((json_int_t)s.closed[i]));
+            json_object_set_new(closed, reasons[i] ? reasons[i] : close_reason_text(i),
+                                json_integer((json_int_t)s.closed[i]));
     json_t *all = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "requests",
         (json_int_t)s.requests, "errors", (json_int_t)s.errors, "connections",

@@ -228,7 +228,7 @@ setInterval(() => {
     client.isAlive = false
     client.ping()
   }
-}, 30000).unref()
+}, 300000).unref() // longer than a test: a ping more would be a difference
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
     server.close()

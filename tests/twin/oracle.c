@@ -372,10 +372,18 @@ int main(void) {
     });
     use_routes(app);
     use_sockets(app);
-    listen_options_t local = {.port = port ? atoi(port) : 7001, .host = "127.0.0.1"};
+    const tls_options_t tls = {
+        .cert_file = getenv("ACACIA_TLS_CERT"),
+        .key_file = getenv("ACACIA_TLS_KEY"),
+    };
+    listen_options_t local = {
+        .port = port ? atoi(port) : 7001,
+        .host = "127.0.0.1",
+        .tls = tls.cert_file ? &tls : NULL,
+    };
     int err = app_bind(app, &local);
     if (!err) {
-        printf("listening on http://127.0.0.1:%d\n", app_port(app));
+        printf("listening on %s://127.0.0.1:%d\n", local.tls ? "https" : "http", app_port(app));
         fflush(stdout);
         err = app_run(app);
     }

@@ -1,0 +1,181 @@
+// https and wss, with the clients that there are: what they get, and what becomes of those who don't speak TLS. The
+// certificates are made by openssl when the test starts.
+
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { once } from 'node:events'
+import { after, before, describe, test } from 'node:test'
+import https from 'node:https'
+import net from 'node:net'
+import tls from 'node:tls'
+import { promisify } from 'node:util'
+import { Agent, fetch } from 'undici'
+import { WebSocket } from 'ws'
+import { authority, inFolder, issue } from './certificates.mjs'
+import { eventually, startProgram, startServer, withPatience } from './support.mjs'
+
+const run = promisify(execFile)
+const ca = authority('ca')
+const good = issue(ca, 'good')
+const files = ({ cert, key }) => ({ cert_file: cert, key_file: key })
+
+// A server for all tests of one describe(), with options of TLS.
+const start = (options = {}, env = {}) =>
+  startServer('tests/support/tls_server', { env: { TLS: JSON.stringify({ ...files(good), ...options }), ...env } })
+
+function serverOf (...args) {
+  const at = {}
+  before(async () => Object.assign(at, await start(...args)))
+  after(() => at.stop?.())
+  return at
+}
+
+// A whole response, as text.
+function get (server, path, options) {
+  return withPatience(new Promise((resolve, reject) => {
+    https.get(server.url + path, { ca: ca.pem, agent: false, ALPNProtocols: ['http/1.1'], ...options }, async response => {
+      let text = ''
+      for await (const chunk of response.setEncoding('utf8')) text += chunk
+      resolve({ status: response.statusCode, text })
+    }).on('error', reject)
+  }), `GET ${path}`)
+}
+
+// What `openssl s_client` says.
+async function s_client (server, input, ...args) { // eslint-disable-line camelcase
+  const client = run('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, '-CAfile', ca.cert, ...args])
+  client.child.stdin.end(input)
+  const { stdout, stderr } = await withPatience(client.catch(error => error), 's_client')
+  return stdout + stderr
+}
+
+// All that comes until the end.
+async function everything (socket) {
+  let text = ''
+  socket.setEncoding('latin1').on('data', data => { text += data })
+  await withPatience(once(socket, 'close'), 'the end')
+  return text
+}
+
+describe('clients', () => {
+  const server = serverOf()
+
+  test('https of node', async () => {
+    assert.deepEqual(await get(server, '/'), { status: 200, text: 'hello' })
+    const { text } = await get(server, '/where', { headers: { Host: 'example.org' }, servername: 'localhost' })
+    assert.deepEqual(JSON.parse(text), {
+      secure: true,
+      protocol: 'https',
+      href: 'https://example.org/where',
+      tls: { version: 'TLSv1.3', cipher: 'TLS_AES_128_GCM_SHA256', server_name: 'localhost', alpn: 'http/1.1', resumed: false, certificate: null }
+    })
+  })
+
+  test('undici', async () => {
+    const dispatcher = new Agent({ connect: { ca: ca.pem } })
+    const response = await fetch(server.url + '/', { dispatcher })
+    assert.equal(await response.text(), 'hello')
+    await dispatcher.close()
+  })
+
+  test('curl', async () => {
+    const { stdout } = await run('curl', ['-sS', '--cacert', ca.cert, `${server.url}/`])
+    assert.equal(stdout, 'hello')
+  })
+
+  for (const version of ['tls1_2', 'tls1_3']) {
+    test(`openssl s_client, ${version}`, async () => {
+      const text = await s_client(server, 'GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n', `-${version}`,
+        '-alpn', 'http/1.1', '-ign_eof', '-verify_return_error')
+      assert.match(text, /Verify return code: 0 \(ok\)/)
+      assert.match(text, /ALPN protocol: http\/1\.1/)
+      assert.match(text, /\r\n\r\nhello/)
+    })
+  }
+})
+
+describe('WebSockets', () => {
+  const server = serverOf()
+
+  test('of node', async () => {
+    const ws = new WebSocket(server.ws, { ca: ca.pem })
+    const messages = []
+    ws.on('message', data => messages.push(String(data)))
+    await withPatience(once(ws, 'open'), 'open')
+    const sent = ['hello', 'x'.repeat(100_000), '']
+    sent.forEach(text => ws.send(text))
+    await eventually(() => messages.length === 3, 'echoes')
+    assert.deepEqual(messages, sent)
+    ws.close(1000)
+    assert.equal((await withPatience(once(ws, 'close'), 'close'))[0], 1000)
+  })
+
+  test('of python', async t => {
+    const program = `
+import asyncio, ssl, websockets
+async def main():
+    context = ssl.create_default_context(cafile="${ca.cert}")
+    async with websockets.connect("${server.ws}", ssl=context) as ws:
+        await ws.send("hello")
+        print(await ws.recv())
+asyncio.run(main())
+`
+    for (const python of ['python3', '/usr/bin/python3']) {
+      try {
+        const { stdout } = await withPatience(run(python, ['-c', program]), 'python')
+        assert.equal(stdout, 'hello\n')
+        return
+      } catch (error) {
+        if (!/ModuleNotFoundError|ENOENT/.test(error.stderr + error.code)) throw error
+      }
+    }
+    t.skip('no python3, or no websockets for it (apt install python3-websockets)')
+  })
+})
+
+describe('no TLS', () => {
+  const server = serverOf()
+
+  test('plain HTTP is told so', async () => {
+    const socket = net.connect(server.port, '127.0.0.1')
+    socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
+    assert.match(await everything(socket), /^HTTP\/1\.1 400 Bad Request\r\n(.*\r\n)*\r\nPlain HTTP came to a port for https/)
+  })
+
+  test('other protocols are refused', async () => {
+    for (const bytes of ['\x16\x03\x01\x00\x05hello', '\0\0\0\0\0\0\0\0', '\x80\x2e\x01', 'x'.repeat(100)]) {
+      const socket = net.connect(server.port, '127.0.0.1')
+      socket.on('error', () => {})
+      socket.write(bytes, 'latin1')
+      socket.end()
+      await everything(socket)
+    }
+    assert.equal((await get(server, '/')).text, 'hello')
+  })
+
+  test('ALPN without http/1.1 is refused', async () => {
+    const socket = tls.connect({ port: server.port, ca: ca.pem, ALPNProtocols: ['h2'] })
+    const [error] = await withPatience(once(socket, 'error'), 'an error')
+    assert.match(error.message, /no application protocol/)
+  })
+})
+
+describe('files that can\'t be right keep it from starting', () => {
+  const other = issue(ca, 'other')
+  const attempts = {
+    'that is not there': [{ cert_file: inFolder('none.pem') }, /none\.pem: No such file or directory/],
+    'no certificate': [{ cert_file: good.key }, /good\.key: there is nothing of that kind in it/],
+    'no key': [{ key_file: good.cert }, /good\.pem: there is nothing of that kind in it/],
+    'another key': [{ key_file: other.key }, /other\.key: the key is not the certificate's/],
+    'no cipher': [{ ciphers: 'none' }, /tls: no cipher match/],
+    'nobody to ask': [{ require_client_cert: true }, /certificates of clients need a ca_file/]
+  }
+  for (const [name, [options, reason]] of Object.entries(attempts)) {
+    test(name, async () => {
+      const program = startProgram('tests/support/tls_server', { env: { TLS: JSON.stringify({ ...files(good), ...options }) } })
+      assert.equal(await program.ended(), 1)
+      assert.match(program.stderr, reason)
+      assert.equal(program.stdout, '')
+    })
+  }
+})
