@@ -254,7 +254,13 @@ int context_invalid_status(struct context *context);
 /* --- headers.c -------------------------------------------------------------------------------- */
 
 /* Set a header whose strings live long enough: nothing is checked or copied. */
-int context_set_header(struct context *context, const char *name, const char *value);
+int context_put_header(struct context *context, const char *name, size_t length, const char *value,
+                       size_t value_length);
+
+/* The same. Inline, so that the length of a literal costs nothing. */
+static inline int context_set_header(struct context *context, const char *name, const char *value) {
+    return context_put_header(context, name, strlen(name), value, strlen(value));
+}
 
 /* Content-Type by the extension of a file's name, unless one is set. */
 void context_type_by_name(struct context *context, const char *filename);

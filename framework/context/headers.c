@@ -14,9 +14,9 @@ static void take_out(struct headers *headers, struct header *header) {
     headers->count--;
 }
 
-int context_set_header(struct context *context, const char *name, const char *value) {
+int context_put_header(struct context *context, const char *name, size_t length, const char *value,
+                       size_t value_length) {
     struct headers *headers = &context->headers;
-    size_t length = strlen(name), value_length = strlen(value);
     struct header *header = headers_find(headers, name, length);
     if (!header)
         return headers_add(headers, context->home.arena, name, length, value, value_length)
@@ -34,8 +34,9 @@ int context_set_length(struct context *context, uint64_t length) {
     char *value = arena_alloc(context->home.arena, DECIMAL_MAX + 1);
     if (!value)
         return context_no_memory(context);
-    value[write_decimal(value, length)] = '\0';
-    return context_set_header(context, "Content-Length", value);
+    size_t digits = write_decimal(value, length);
+    value[digits] = '\0';
+    return context_put_header(context, "Content-Length", 14, value, digits);
 }
 
 bool is_token(const char *text) {

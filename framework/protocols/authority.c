@@ -3,14 +3,20 @@
 #include <string.h>
 #include <uv.h>
 
-static bool is_hex(char c) {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
+/* Unreserved, or one of sub-delims. A table, since every request has its Host looked at. */
+static const bool name_characters[256] = {
+    ['0' ... '9'] = true, ['A' ... 'Z'] = true, ['a' ... 'z'] = true, ['-'] = true, ['.'] = true,
+    ['_'] = true,         ['~'] = true,         ['!'] = true,         ['$'] = true, ['&'] = true,
+    ['\''] = true,        ['('] = true,         [')'] = true,         ['*'] = true, ['+'] = true,
+    [','] = true,         [';'] = true,         ['='] = true,
+};
+
+static bool is_name_character(char c) {
+    return name_characters[(unsigned char)c];
 }
 
-/* Unreserved, or one of sub-delims. */
-static bool is_name_character(char c) {
-    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z') ||
-           (c && strchr("-._~!$&'()*+,;=", c));
+static bool is_hex(char c) {
+    return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
 /* How many bytes at the start are those of a name. */

@@ -9,14 +9,12 @@
 
 /* Write `number` without a NUL; returns how many digits it has. */
 static inline size_t write_decimal(char *to, uint64_t number) {
-    char digits[DECIMAL_MAX];
-    size_t count = 0, n = 0;
-    do
-        digits[count++] = (char)('0' + number % 10);
-    while (number /= 10);
-    while (count > 0)
-        to[n++] = digits[--count];
-    return n;
+    size_t count = 1;
+    for (uint64_t rest = number; rest >= 10; rest /= 10)
+        count++;
+    for (size_t at = count; at-- > 0; number /= 10)
+        to[at] = (char)('0' + number % 10);
+    return count;
 }
 
 #endif
