@@ -1,31 +1,15 @@
-/*
- * The only user of ucontext and setjmp. makecontext gives a coroutine its stack, once; from then on
- * _setjmp and _longjmp switch, which, unlike swapcontext, make no system call for the signal mask:
- * some 35 ns for a resume and a suspend against more than 400.
- *
- * _FORTIFY_SOURCE takes a longjmp to another stack for a bug and aborts, so it is off in this file.
- * Shadow stacks (Intel CET) can't be crossed by _longjmp either: this file is compiled with
- * -fcf-protection=branch, which keeps the linked program from asking for them.
- */
-#undef _FORTIFY_SOURCE
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
-#ifdef __APPLE__
-#define _XOPEN_SOURCE 600
-#define _DARWIN_C_SOURCE
-#endif
-
 #include "runtime/coroutine.h"
 
+#include "runtime/stack_switch.h"
 #include "runtime/wait.h"
 
-#include <setjmp.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <ucontext.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -57,8 +41,8 @@
 
 /* Lies at the upper end of its own stack mapping: one page less to touch. */
 struct coroutine {
-    jmp_buf inside;  /* where it suspended */
-    jmp_buf outside; /* where its resumer waits */
+    struct stack_place inside;  /* where it suspended */
+    struct stack_place outside; /* where its resumer waits */
     coroutine_fn *fn;
     void *arg;
     struct coroutine_pool *pool;
@@ -158,28 +142,23 @@ bool coroutine_guards(const void *address, size_t *stack_size) {
 
 /* --- Switching -------------------------------------------------------------------------------- */
 
-/* Not inlined, so that no local lives in a register across the jump. */
-static __attribute__((noinline)) void switch_in(struct coroutine *co) {
+static void switch_in(struct coroutine *co) {
     void *fake = NULL;
     entering(co, &fake);
-    if (!_setjmp(co->outside))
-        _longjmp(co->inside, 1);
+    stack_switch(&co->outside, &co->inside);
     left(fake);
 }
 
-static __attribute__((noinline)) void switch_out(struct coroutine *co, bool for_good) {
+static void switch_out(struct coroutine *co, bool for_good) {
     leaving(co, for_good);
-    if (!_setjmp(co->inside))
-        _longjmp(co->outside, 1);
+    stack_switch(&co->inside, &co->outside);
     entered(co);
 }
 
-/* A coroutine's whole life: one function after the other. A NULL function ends it. makecontext
- * passes ints only, so the pointer comes in two halves. */
-static void live(unsigned high, unsigned low) {
-    struct coroutine *co = (struct coroutine *)((uintptr_t)high << 16 << 16 | low);
+/* A coroutine's whole life: one function after the other. A NULL function ends it. */
+static void live(void *arg) {
+    struct coroutine *co = arg;
     entered(co);
-    switch_out(co, false);
     while (co->fn) {
         co->fn(co->arg);
         co->ended = true;
@@ -187,24 +166,6 @@ static void live(unsigned high, unsigned low) {
     }
     switch_out(co, true);
     misuse("an ended coroutine was resumed");
-}
-
-/* Step onto the new stack once, so that _longjmp has a place to go to. */
-static __attribute__((noinline)) int first_switch(struct coroutine *co) {
-    ucontext_t there;
-    void *fake = NULL;
-    if (getcontext(&there) < 0)
-        return UV_ENOMEM;
-    there.uc_link = NULL;
-    there.uc_stack.ss_sp = co->mapping + page_size();
-    there.uc_stack.ss_size = (size_t)((char *)co - co->mapping) - page_size();
-    makecontext(&there, (void (*)(void))live, 2, (unsigned)((uintptr_t)co >> 16 >> 16),
-                (unsigned)(uintptr_t)co);
-    entering(co, &fake);
-    if (!_setjmp(co->outside))
-        setcontext(&there); /* once in the life of a stack */
-    left(fake);
-    return 0;
 }
 
 /* --- Stacks ----------------------------------------------------------------------------------- */
@@ -228,10 +189,12 @@ static struct coroutine *create(struct coroutine_pool *pool) {
     struct coroutine *co = (void *)(mapping + size - ((sizeof *co + 63) & ~(size_t)63));
     co->mapping = mapping;
     co->pool = pool;
-    if (!guard(mapping) || first_switch(co)) {
+    if (!guard(mapping)) {
         munmap(mapping, size);
         return NULL;
     }
+    char *bottom = mapping + page_size();
+    stack_prepare(&co->inside, bottom, (size_t)((char *)co - bottom), live, co);
 #ifdef VALGRIND_STACK_REGISTER
     co->stack_id = VALGRIND_STACK_REGISTER(mapping + page_size(), co);
 #endif

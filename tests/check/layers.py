@@ -20,8 +20,8 @@ homes = {
     'zlib.h': 'protocols/deflate.c',
     'idn2.h': 'context/idna.c',
     'pcre2.h': 'application/pattern_regex.c',
-    'ucontext.h': 'runtime/coroutine.c',
-    'setjmp.h': 'runtime/coroutine.c',
+    'ucontext.h': 'runtime/stack_switch.c',
+    'setjmp.h': 'runtime/stack_switch.h',
 }
 # Only the runtime opens sockets, reads and writes them; the application listens.
 sockets = re.compile(r'\buv_(tcp_\w+|pipe_\w+|read_\w+|write|write2|try_write|accept|listen|shutdown)\(')
