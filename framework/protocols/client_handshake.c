@@ -39,6 +39,15 @@ static void write_line(struct writer *w, const char *name, const char *value) {
     write_text(w, "\r\n");
 }
 
+/* One of our own, unless the caller has another in its place. */
+static void write_own(struct writer *w, const struct client_handshake *handshake, const char *name,
+                      const char *value) {
+    for (const char *const *header = handshake->headers; header && *header; header += 2)
+        if (strcasecmp(header[0], name) == 0)
+            return;
+    write_line(w, name, value);
+}
+
 static void write_protocols(struct writer *w, const char *const *protocols) {
     if (!protocols || !*protocols)
         return;
@@ -60,20 +69,20 @@ int client_handshake_write(struct client_handshake *handshake, struct arena *are
     write_text(&w, "GET ");
     write_text(&w, handshake->target);
     write_text(&w, " HTTP/1.1\r\n");
-    write_line(&w, "Host", handshake->host);
+    write_own(&w, handshake, "Host", handshake->host);
     write_line(&w, "Sec-WebSocket-Version", "13");
     write_line(&w, "Sec-WebSocket-Key", handshake->key);
     write_line(&w, "Connection", "Upgrade");
     write_line(&w, "Upgrade", "websocket");
     for (const char *const *header = handshake->headers; header && *header; header += 2)
         write_line(&w, header[0], header[1]);
-    write_line(&w, "Authorization", handshake->authorization);
+    write_own(&w, handshake, "Authorization", handshake->authorization);
     if (handshake->deflate) {
         deflate_write_offer(offer, handshake->deflate);
         write_line(&w, "Sec-WebSocket-Extensions", offer);
     }
     write_protocols(&w, handshake->protocols);
-    write_line(&w, "Origin", handshake->origin);
+    write_own(&w, handshake, "Origin", handshake->origin);
     write_text(&w, "\r\n");
     *request = w.data;
     *length = w.length;
@@ -82,9 +91,28 @@ int client_handshake_write(struct client_handshake *handshake, struct arena *are
 
 /* --- The answer ------------------------------------------------------------------------------- */
 
+/* A field that may come but once; NULL if it is missing, and "", which is never right, if there are
+ * several. */
+static const char *get_single(const struct headers *headers, const char *name) {
+    const char *found = NULL;
+    for (uint32_t i = 0; i < headers->count; i++)
+        if (strcasecmp(headers->list[i].name, name) == 0)
+            found = found ? "" : headers->list[i].value;
+    return found;
+}
+
+/* RFC 6455 4.1: of the list, which may have several lines. */
+static bool connection_is_upgrade(const struct headers *headers) {
+    for (uint32_t i = 0; i < headers->count; i++)
+        if (strcasecmp(headers->list[i].name, "Connection") == 0 &&
+            header_has_token(headers->list[i].value, "upgrade"))
+            return true;
+    return false;
+}
+
 static bool accepts(const struct client_handshake *handshake, const struct headers *headers) {
     char expected[SHA1_BASE64_SIZE];
-    const char *accept = headers_get(headers, "Sec-WebSocket-Accept");
+    const char *accept = get_single(headers, "Sec-WebSocket-Accept");
     return accept && sha1_base64(expected, handshake->key, 24, GUID, sizeof GUID - 1) &&
            strcmp(accept, expected) == 0;
 }
@@ -100,7 +128,7 @@ static const char *find(const char *const *protocols, const char *name) {
 static const char *check_protocol(const struct client_handshake *handshake,
                                   const struct headers *headers,
                                   struct client_agreement *agreement) {
-    const char *name = headers_get(headers, "Sec-WebSocket-Protocol");
+    const char *name = get_single(headers, "Sec-WebSocket-Protocol");
     bool wanted = handshake->protocols && *handshake->protocols;
     if (!name)
         return wanted ? "Server sent no subprotocol" : NULL;
@@ -122,9 +150,11 @@ static int check_extensions(const struct client_handshake *handshake, struct are
         *why = "Server sent a Sec-WebSocket-Extensions header but no extension was requested";
         return UV_EPROTO;
     }
-    if (deflate_accept_response(&agreement->deflate, handshake->deflate, header, strlen(header),
-                                &detail) < 0) {
-        *why = "Invalid Sec-WebSocket-Extensions header";
+    int agreed = deflate_accept_response(&agreement->deflate, handshake->deflate, header,
+                                         strlen(header), &detail);
+    if (agreed < 0) {
+        *why = agreed == UV_ENOTSUP ? "Server indicated an extension that was not requested"
+                                    : "Invalid Sec-WebSocket-Extensions header";
         return UV_EPROTO;
     }
     agreement->compressed = true;
@@ -135,11 +165,13 @@ int client_handshake_check(const struct client_handshake *handshake, struct aren
                            const struct http1_response *response,
                            struct client_agreement *agreement, const char **why) {
     const struct headers *headers = &response->headers;
-    const char *upgrade = headers_get(headers, "Upgrade");
+    const char *upgrade = get_single(headers, "Upgrade");
     *agreement = (struct client_agreement){0};
     *why = NULL;
     if (!upgrade || strcasecmp(upgrade, "websocket") != 0)
         *why = "Invalid Upgrade header";
+    else if (!connection_is_upgrade(headers))
+        *why = "Invalid Connection header";
     else if (!accepts(handshake, headers))
         *why = "Invalid Sec-WebSocket-Accept header";
     else

@@ -10,7 +10,8 @@ struct client_handshake {
     const char *host;                      /* "example.org:8080" */
     const char *origin, *authorization;    /* or NULL */
     const char *const *protocols;          /* NULL at the end; or NULL */
-    const char *const *headers;            /* name, value, …, NULL; or NULL */
+    const char *const *headers;            /* name, value, …, NULL; or NULL. A Host, Origin or
+                                              Authorization here takes the place of ours */
     const struct deflate_options *deflate; /* to be offered; or NULL */
     char key[25];
 };

@@ -353,8 +353,10 @@ int deflate_accept_response(struct deflate_agreement *agreement,
     }
     if (reader.error)
         return refuse(why, reader.error);
-    if (foreign)
-        return refuse(why, "an extension that was not offered");
+    if (foreign) {
+        *why = "an extension that was not offered";
+        return UV_ENOTSUP;
+    }
     if (!wrong)
         wrong = objection(options, &response);
     if (wrong)

@@ -144,9 +144,9 @@ void deflate_write_offer(char text[DEFLATE_TEXT_SIZE], const struct deflate_opti
 
 /*
  * The client's side: what a server has answered to that offer. `text` of the agreement is empty.
- * Returns 1 if it is an agreement; UV_EINVAL if the handshake must fail: the header is malformed,
- * its parameters are wrong or not what `options` allow, or there is an extension that was not
- * offered; then *why is static text about it. A response without the field is no compression.
+ * Returns 1 if it is an agreement. If the handshake must fail *why is static text about it:
+ * UV_EINVAL if the header is malformed, or its parameters are wrong or not what `options` allow;
+ * UV_ENOTSUP for an extension that was not offered. A response without the field is no compression.
  */
 int deflate_accept_response(struct deflate_agreement *agreement,
                             const struct deflate_options *options, const char *header, size_t n,
