@@ -54,7 +54,8 @@ typedef struct {
     ws_options_t ws; /* limits; zero: those of the app. `deflate`: NULL is zlib's defaults */
     bool no_deflate; /* compression is not offered */
     const char *const *protocols; /* to offer, NULL at the end; the server must choose one */
-    const char *const *headers;   /* more of the request: name, value, …, NULL */
+    const char *const *headers;   /* more of the request: name, value, …, NULL; a Host, Origin or
+                                     Authorization in place of ours, but none of the handshake's */
     const char *origin;           /* NULL: none is told */
     uint64_t handshake_timeout;   /* 30 s until the 101, redirects included */
     int redirects; /* how many to follow; 0: none. Authorization, cookies and `headers`
@@ -74,7 +75,8 @@ typedef struct {
  * Connect, and run `handler` once the socket is open: each time, with a ctx and a socket of their
  * own, if it reconnects. From the app's thread; soon, and from app_run on.
  *
- * Returns 0; UV_EINVAL if the URL is none; UV_ENOMEM; UV_EAGAIN and UV_ECANCELED as app_spawn.
+ * Returns 0; UV_EINVAL if the URL is none; UV_ENOMEM; UV_EAGAIN and UV_ECANCELED as app_spawn. All
+ * else that may go wrong is told to on_failure.
  */
 int ws_client(app_t *app, const char *url, middleware_fn *handler,
               const ws_client_options_t *options);

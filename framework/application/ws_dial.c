@@ -88,11 +88,13 @@ struct call {
     struct arena arena; /* becomes that of the ctx */
     uint64_t deadline;
     struct address address;
-    bool other_host; /* than the one that was asked for, by a redirect */
+    bool other_host;           /* than the one that was asked for, by a redirect */
+    const char *authorization; /* of the URL's user, or NULL */
     struct connection *connection;
     struct wait wait; /* for the head of the answer */
     char *data;       /* of it, and what comes behind */
     size_t length, head_length;
+    size_t skipped; /* of interim answers */
     struct http1_response response;
     struct client_handshake handshake;
     struct client_agreement agreement;
@@ -186,10 +188,12 @@ static const char *decoded(struct call *call, const char *text) {
     return copy;
 }
 
-/* RFC 7617: a user in the URL. */
+/* RFC 7617: a user in the URL, who stays when the same host redirects, and goes to no other. */
 static int authorize(struct call *call) {
     const struct url *url = &call->address.url;
-    if (!url->username && !url->password)
+    if (call->other_host)
+        call->authorization = NULL;
+    if (call->other_host || (!url->username && !url->password))
         return 0;
     const char *user = decoded(call, url->username), *password = decoded(call, url->password);
     if (!user || !password)
@@ -201,18 +205,39 @@ static int authorize(struct call *call) {
         return UV_ENOMEM;
     stpcpy(stpcpy(stpcpy(plain, user), ":"), password);
     base64_encode(stpcpy(value, "Basic "), plain, n);
-    call->handshake.authorization = value;
+    call->authorization = value;
     return 0;
+}
+
+/* What is of the handshake, and what would announce a body. */
+static bool is_reserved(const char *name) {
+    static const char *const names[] = {"Connection", "Upgrade", "Content-Length",
+                                        "Transfer-Encoding"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcasecmp(name, names[i]) == 0)
+            return true;
+    return strncasecmp(name, "Sec-WebSocket-", 14) == 0;
+}
+
+/* Each is a token, and there but once (RFC 6455 4.1). */
+static bool protocols_are_valid(const char *const *protocols) {
+    for (const char *const *at = protocols; at && *at; at++) {
+        if (!is_token(*at))
+            return false;
+        for (const char *const *before = protocols; before < at; before++)
+            if (strcmp(*before, *at) == 0)
+                return false;
+    }
+    return true;
 }
 
 static int check_headers(struct call *call) {
     const ws_client_options_t *options = call->options;
     for (const char *const *at = options->headers; at && *at; at += 2)
-        if (!is_token(at[0]) || !at[1] || !is_field_value(at[1]))
+        if (!is_token(at[0]) || is_reserved(at[0]) || !at[1] || !is_field_value(at[1]))
             return fail(call, UV_EINVAL, "A header that can't be sent");
-    for (const char *const *at = options->protocols; at && *at; at++)
-        if (!is_token(*at))
-            return fail(call, UV_EINVAL, "An invalid subprotocol");
+    if (!protocols_are_valid(options->protocols))
+        return fail(call, UV_EINVAL, "An invalid subprotocol");
     if (options->origin && !is_field_value(options->origin))
         return fail(call, UV_EINVAL, "An invalid origin");
     return 0;
@@ -240,6 +265,7 @@ static int make_request(struct call *call, const char **request, size_t *length)
         call->handshake.deflate = socket_deflate_options(
             options->ws.deflate ? options->ws.deflate : &defaults, &call->deflate);
     int err = call->handshake.host ? authorize(call) : UV_ENOMEM;
+    call->handshake.authorization = call->authorization;
     return err ? err : client_handshake_write(&call->handshake, &call->arena, request, length);
 }
 
@@ -263,6 +289,36 @@ static int reach(struct call *call) {
     return err;
 }
 
+/* RFC 9110 15.2: any number of these may come before the answer; we read as much as that may have.
+ */
+static bool is_interim(int status) {
+    return status >= 100 && status < 200 && status != 101;
+}
+
+/* What is behind an interim answer is the beginning of the next one. */
+static void skip_interim(struct call *call) {
+    call->skipped += call->head_length;
+    call->length -= call->head_length;
+    memmove(call->data, call->data + call->head_length, call->length);
+    call->head_length = http1_response_head(call->data, call->length);
+}
+
+static int read_answer(struct call *call) {
+    int err = 0;
+    if (call->head_length)
+        skip_interim(call);
+    if (call->skipped > HEAD_MAX)
+        err = UV_EMSGSIZE;
+    if (!err && !call->head_length) {
+        connection_read_start(call->connection);
+        err = wait_until(&call->wait, call->deadline);
+    }
+    if (err)
+        return err == UV_EMSGSIZE ? fail(call, err, "The server's answer is too long") : err;
+    err = http1_response_parse(&call->response, &call->arena, call->data, call->head_length);
+    return err == UV_EPROTO ? fail(call, err, "The server's answer is no HTTP") : err;
+}
+
 static int ask(struct call *call) {
     const char *request;
     size_t length;
@@ -272,21 +328,29 @@ static int ask(struct call *call) {
     if (err)
         return err;
     call->data = NULL;
-    call->length = call->head_length = 0;
-    connection_read_start(call->connection);
-    err = wait_until(&call->wait, call->deadline);
-    if (err)
-        return err == UV_EMSGSIZE ? fail(call, err, "The server's answer is too long") : err;
-    err = http1_response_parse(&call->response, &call->arena, call->data, call->head_length);
-    return err == UV_EPROTO ? fail(call, err, "The server's answer is no HTTP") : err;
+    call->length = call->head_length = call->skipped = 0;
+    do
+        err = read_answer(call);
+    while (!err && is_interim(call->response.status));
+    return err;
 }
 
 static bool is_redirect(int status) {
     return status == 301 || status == 302 || status == 303 || status == 307 || status == 308;
 }
 
-/* RFC 9110 15.4: what is meant for one host is not for another; nor for one that everybody hears.
- */
+static bool is_same_host(const struct address *a, const struct address *b) {
+    return strcmp(a->url.host, b->url.host) == 0 && port_of(a) == port_of(b) &&
+           a->secure == b->secure;
+}
+
+/* Is it more than a path (RFC 3986 4.2)? */
+static bool names_host(const char *reference) {
+    size_t n = strcspn(reference, ":/?#");
+    return reference[n] == ':' || strncmp(reference, "//", 2) == 0;
+}
+
+/* RFC 9110 15.4: what is meant for one host is not for another. */
 static int follow(struct call *call) {
     const struct address from = call->address;
     const char *location = headers_get(&call->response.headers, "Location");
@@ -294,12 +358,14 @@ static int follow(struct call *call) {
     if (!location)
         return fail(call, UV_EPROTO, "A redirect without a Location");
     int err = parse(&call->address, &call->arena, location, &from.url);
+    struct address *to = &call->address;
+    if (!err && to->path)
+        err = UV_EINVAL; /* no server sends us to a socket of this machine */
     if (err)
         return err == UV_EINVAL ? fail(call, err, "A redirect to an invalid URL") : err;
-    struct address *to = &call->address;
-    to->path = to->path ? to->path : from.path && !strstr(location, "://") ? from.path : NULL;
-    if (strcmp(to->url.host, from.url.host) != 0 || port_of(to) != port_of(&from) ||
-        (from.secure && !to->secure))
+    if (from.path && !names_host(location))
+        to->path = from.path;
+    if (from.path ? !to->path : !is_same_host(to, &from))
         call->other_host = true;
     return 0;
 }
