@@ -36,9 +36,9 @@ const running = new Set()
 after(() => running.forEach(child => child.kill('SIGKILL')))
 
 // A program: an example by its name, any other by its path in the build directory.
-export function startProgram (nameOrPath, { env = {} } = {}) {
+export function startProgram (nameOrPath, { env = {}, args = [] } = {}) {
   const path = nameOrPath.includes('/') ? nameOrPath : `examples/${nameOrPath}`
-  const child = spawn(`${build}/${path}`, {
+  const child = spawn(`${build}/${path}`, args, {
     env: { ...process.env, DEBUG: '', PORT: '0', ...environment, ...env },
     stdio: ['ignore', 'pipe', 'pipe']
   })
