@@ -2,6 +2,7 @@
 
 #include "protocols/authority.h"
 #include "protocols/lines.h"
+#include "protocols/target.h"
 
 #include <llhttp.h>
 #include <string.h>
@@ -278,6 +279,7 @@ static int on_header_value_complete(llhttp_t *llhttp) {
 
 /* Of some fields two make the message ambiguous: which one would the next server believe? */
 static int check_head(struct http1_parser *p) {
+    struct exchange *ex = p->exchange;
     if (p->llhttp.http_major != 1 || p->llhttp.http_minor > 1)
         return fail(p, 505);
     if (p->llhttp.method == HTTP_CONNECT)
@@ -288,6 +290,8 @@ static int check_head(struct http1_parser *p) {
         return fail(p, 400);
     if (p->codings == 1 && p->llhttp.http_minor == 0)
         return fail(p, 400); /* RFC 9112 6.1: faulty framing */
+    if (!target_is_clear(ex->url, ex->method, headers_get(&ex->headers, "Host")))
+        return fail(p, 400);
     return 0;
 }
 

@@ -6,7 +6,7 @@ import { createHmac } from 'node:crypto'
 import { before, describe, test } from 'node:test'
 import { CHARACTERS, KIB, escape, scale, seed, someCase } from './traffic/chance.mjs'
 import { makeAccept, makeConditional, makeCookie, makeForwarded, makeHost, makeReferrer } from './traffic/headers.mjs'
-import { METHODS, controlCharacters, httpDifferences, latin1InFileName, makeOtherHeader, makePage, makeRequest, playRequests, strangeRequests } from
+import { METHODS, controlCharacters, hostFor, httpDifferences, latin1InFileName, makeOtherHeader, makePage, makeRequest, playRequests, strangeRequests } from
   './traffic/http.mjs'
 import { Twins, playAll } from './traffic/twins.mjs'
 import { BINARY, SIZES, TEXT, binaryOf, endings, handshake, makeConversation, makeHandshake, makeMessage, makeSteps,
@@ -144,11 +144,11 @@ function make (r) {
   const request = makeRequest(r, {
     method,
     target,
-    host: makeHost(r, route.hosts).replace('\xe4', 'x'),
+    host: hostFor(r, target, makeHost(r, route.hosts).replace('\xe4', 'x')),
     headers: [...route.headers?.(r) ?? [], ...r.some(2, () => r.pick(others)(r))].map(line => line.replace(/[\x80-\xff]/g, 'x')).sort(() => r.below(3) - 1),
     hasBody: method === 'POST' || method === 'PUT' || r.one(0.1)
   })
-  return { ...request, isSlow: route.isSlow, differs: request.isMalformed ? 'a malformed Host' : nameDifference(method, target) ?? request.differs }
+  return { ...request, isSlow: route.isSlow, differs: request.malformed ?? nameDifference(method, target) ?? request.differs }
 }
 
 // What is special about an answer, if anything.

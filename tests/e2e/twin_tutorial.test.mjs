@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { before, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CHARACTERS, MIB, escape, scale, seed, someCase } from './traffic/chance.mjs'
-import { METHODS, TYPES, aMibAndMore, controlCharacters, httpDifferences, joinHead, makeOtherHeader, makePage, makeRequest, playRequests,
+import { METHODS, TYPES, aMibAndMore, controlCharacters, hostFor, httpDifferences, joinHead, makeOtherHeader, makePage, makeRequest, playRequests,
   strangeRequests } from './traffic/http.mjs'
 import { Twins, playAll } from './traffic/twins.mjs'
 import { BINARY, SIZES, TEXT, Member, binaryOf, closeFrame, endings, handshake, makeConversation, makeHandshake,
@@ -87,12 +87,12 @@ function make (r) {
   const request = makeRequest(r, {
     method,
     target,
-    host: r.pick(['Host: a', 'Host: a', 'host: 127.0.0.1:80', 'HOST:a', 'Host: ']),
+    host: hostFor(r, target, r.pick(['Host: a', 'Host: a', 'host: 127.0.0.1:80', 'HOST:a', 'Host: '])),
     headers: makeHeaders(r),
     isRead: method === 'POST' && /^\/echo(\?|$)/.test(target),
     hasBody: method === 'POST' || r.one(0.1)
   })
-  return { ...request, differs: request.isMalformed ? 'a malformed Host' : nameDifference(method, target) ?? request.differs }
+  return { ...request, differs: request.malformed ?? nameDifference(method, target) ?? request.differs }
 }
 
 // What is special about its answer, if anything.
@@ -136,7 +136,7 @@ const ends = endings(MIB)
 
 function makeTalk (r, i) {
   const room = r.one(0.5)
-  const path = room ? `/chat/${r.pick(['r', 'R', '%72'])}${i}${r.pick(['', '/', '?x'])}` : r.pick(['/', '/', '//', '/?x=1', '/#x'])
+  const path = room ? `/chat/${r.pick(['r', 'R', '%72'])}${i}${r.pick(['', '/', '?x'])}` : r.pick(['/', '/', '//', '/?x=1'])
   return makeConversation(r, i, {
     strange: handshakes,
     ends,

@@ -44,6 +44,11 @@ export const httpDifferences = lastText => ({
     then: [],
     check: ours => assert.equal(ours.text, bare('400 Bad Request'))
   },
+  'a target that is not clear': {
+    why: 'a URL whose host is not that of Host, "*" for anything but OPTIONS, a "#": servers differ on what it means',
+    then: [],
+    check: ours => assert.equal(ours.text, bare('400 Bad Request'))
+  },
   'more than 100 header fields': {
     why: 'node drops what is beyond 2,000; a limit that is told is better',
     then: [],
@@ -189,7 +194,24 @@ export const makeOtherHeader = r => r.pick([
   () => 'Keep-Alive: timeout=1'
 ])()
 
-const hasHost = line => isHost(line.replace(/^host:[ \t]*|[ \t]*$/gi, ''))
+const hostOf = line => line.replace(/^host:[ \t]*|[ \t]*$/gi, '')
+const hasHost = line => isHost(hostOf(line))
+
+// Does a target, by this method and with this line of Host or none, mean the same to all servers?
+function isClear (method, target, host) {
+  if (target.includes('#')) return false
+  if (target === '*') return method === 'OPTIONS'
+  const authority = /^https?:\/\/([^/?]*)/i.exec(target)?.[1]
+  return authority === undefined
+    ? target.startsWith('/')
+    : isHost(authority) && (!host || authority.toLowerCase() === hostOf(host).toLowerCase())
+}
+
+// For a whole URL mostly the host that it names.
+export function hostFor (r, target, otherwise) {
+  const authority = /^https?:\/\/(?:[^/?#]*@)?([^/?#]*)/i.exec(target)?.[1]
+  return authority && r.one(0.8) ? `Host: ${authority}` : otherwise
+}
 
 // A request with these headers, framed in one of the many ways. It has a body only if its handler reads one, or if it
 // does not end the connection: else the rest of the body may make node's answer be lost.
@@ -214,7 +236,9 @@ export function makeRequest (r, { method, target, host, headers, isRead = false,
     method,
     bytes: Buffer.concat([Buffer.from(blank), joinHead(`${method} ${target} HTTP/${version}`, lines), body]),
     closes,
-    isMalformed: lines.includes(host) && !hasHost(host),
+    malformed: lines.includes(host) && !hasHost(host)
+      ? 'a malformed Host'
+      : isClear(method, target, lines.includes(host) && host) ? undefined : 'a target that is not clear',
     differs: version === '1.0' && !closes ? 'no Content-Length over HTTP/1.0' : undefined
   }
 }
@@ -245,7 +269,7 @@ const strange = {
   ],
   'served by both': [
     get(...Array(99).fill('X: y')), get(`X: ${'y'.repeat(15 * KIB)}`), line(`GET /${'y'.repeat(15 * KIB)} HTTP/1.1`),
-    line('POST * HTTP/1.1'), line('GET * HTTP/1.1'), line('GET http://h HTTP/1.1'), line('GET http://h?x HTTP/1.1'),
+    line('OPTIONS * HTTP/1.1'), line('GET http://a HTTP/1.1'), line('GET HTTP://A?x HTTP/1.1'),
     raw('GET / HTTP/1.0\r\n\r\n'), raw('\r\n\r\n\r\n\r\nGET / HTTP/1.1\r\nHost:a\r\n\r\n'), get('Upgrade: websocket'),
     get('Connection: keep-alive', 'Connection: close'), get('Connection: close, keep-alive'), get('Proxy-Connection: close'),
     post(['Expect: 100-continue', 'Content-Length: 3'], 'abc'), post(['Expect: 100-Continue', CHUNKED], '3\r\nabc\r\n0\r\n\r\n'),
@@ -276,6 +300,10 @@ const strange = {
   ],
   'a malformed Host': [
     raw('GET / HTTP/1.1\r\nHost:\r\n\r\n'), raw('GET / HTTP/1.0\r\nHost: u@h\r\n\r\n'), raw('GET / HTTP/1.1\r\nHost: a/b\r\n\r\n')
+  ],
+  'a target that is not clear': [
+    line('POST * HTTP/1.1'), line('GET * HTTP/1.1'), line('GET http://h HTTP/1.1'), line('GET http://h?x HTTP/1.1'),
+    line('GET http://u@a/ HTTP/1.1'), line('GET http://a:80/ HTTP/1.1'), line('GET /#x HTTP/1.1'), line('GET /?x#y HTTP/1.1')
   ],
   'more than 100 header fields': [
     get(...Array(100).fill('X: y'))
@@ -338,13 +366,15 @@ export function makeMutant (r, targets) {
   const text = Buffer.from(bytes).toString('latin1').replace(/^(\r\n)+/, '')
   const lines = text.split(CRLF)
   const headers = lines.slice(1, lines.indexOf(''))
-  const version = /^[!-~]+ [!-~]+ HTTP\/(\d\.\d)$/.exec(lines[0])
+  const version = /^[!-~]+ ([!-~]+) HTTP\/(\d\.\d)$/.exec(lines[0])
   const isStrict = version && !/[\r\n]/.test(lines.join('')) &&
     headers.every(line => /^[!#$%&'*+.^_`|~\w-]+:[\t -~\x80-\xff]*$/.test(line)) &&
     headers.filter(line => /^host:/i.test(line)).length === 1 && headers.every(line => !/^host:/i.test(line) || hasHost(line))
   const differs = !isStrict
     ? 'a request that is no strict HTTP'
-    : ['0.9', '2.0'].includes(version[1]) ? 'another version than 1.0 and 1.1' : undefined
+    : ['0.9', '2.0'].includes(version[2])
+        ? 'another version than 1.0 and 1.1'
+        : isClear('GET', version[1], headers.find(line => /^host:/i.test(line))) ? undefined : 'a target that is not clear'
   return { method: 'GET', bytes: Buffer.from(bytes), differs, whole: !differs }
 }
 

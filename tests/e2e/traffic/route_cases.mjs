@@ -447,7 +447,7 @@ const mounts = {
       'GET /m//a': 'outer in all behind behind in outer',
       'GET /m/m/a': 'outer in all behind behind in outer',
       'GET /%6d/a': 'outer all behind behind outer',
-      'GET http://h/m/a?x': 'outer in get all behind behind in outer',
+      'GET http://a/m/a?x': 'outer in get all behind behind in outer',
       'WS /m/a?x': 'outer in get all behind behind in outer',
       'WS /m': 'outer in root all behind behind in outer',
       'WS /mx': 'outer all behind behind outer',

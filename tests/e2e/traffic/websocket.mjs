@@ -158,7 +158,7 @@ export function makeHandshake (r, path, protocols = ['chat', 'chat, superchat', 
   if (r.one(0.3)) headers.push(`Sec-WebSocket-Protocol: ${r.pick(protocols)}`, ...(r.one(0.2) ? ['Sec-WebSocket-Protocol: second'] : []))
   if (r.one(0.1)) headers.push(r.pick(['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits', 'Sec-WebSocket-Extensions: ;;;']))
   if (r.one(0.2)) headers.push(r.pick(['Origin: http://evil.example', 'Cookie: a=b', 'Expect: 100-continue', 'Content-Length: 0']))
-  return handshake(path, headers, `GET ${r.one(0.1) ? 'http://h' : ''}${path} HTTP/1.${r.one(0.03) ? 0 : 1}`)
+  return handshake(path, headers, `GET ${r.one(0.1) ? 'http://a' : ''}${path} HTTP/1.${r.one(0.03) ? 0 : 1}`)
 }
 
 // --- Conversations -------------------------------------------------------------------------------
