@@ -210,8 +210,10 @@ static void feed_body(struct request *r, size_t n) {
         n = h->input.length;
     enum parse_result result = http1_parser_feed(r->parser, h->input.at, n, &used);
     use_input(h, used);
-    if (result == PARSE_ERROR)
+    if (result == PARSE_ERROR) {
         r->broken = true;
+        connection_blame(h->connection, CLOSE_BAD_REQUEST);
+    }
     if (result == PARSE_DONE) {
         r->complete = true;
         set_request_deadline(h);

@@ -376,6 +376,11 @@ static int on_chunk_extension(llhttp_t *llhttp, const char *at, size_t n) {
     return on_extra((struct http1_parser *)llhttp, n);
 }
 
+/* No body is that long, and who counts it by a signed number would see a negative one. */
+static int on_chunk_header(llhttp_t *llhttp) {
+    return llhttp->content_length > INT64_MAX ? fail((struct http1_parser *)llhttp, 400) : 0;
+}
+
 static int on_chunk_complete(llhttp_t *llhttp) {
     ((struct http1_parser *)llhttp)->extras = 0;
     return 0;
@@ -396,6 +401,7 @@ static const llhttp_settings_t settings = {
     .on_body = on_body,
     .on_chunk_extension_name = on_chunk_extension,
     .on_chunk_extension_value = on_chunk_extension,
+    .on_chunk_header = on_chunk_header,
     .on_chunk_complete = on_chunk_complete,
     .on_message_complete = on_message_complete,
 };

@@ -422,7 +422,7 @@ export async function growsBy (server, limit, fn) {
 // A server for all tests of one describe(). At its end nothing may be left in it, and it has nothing to say.
 export function serverOfTests (path, env = {}) {
   const holder = {}
-  before(async () => Object.assign(holder, await startServer(path, { env })))
+  before(async () => Object.setPrototypeOf(holder, await startServer(path, { env }))) // whose stderr grows
   afterEach(closeAll)
   after(async () => {
     await isAtRest(holder)
