@@ -222,6 +222,8 @@ typedef struct {
     int backlog;      /* 511 */
     bool no_signals;  /* SIGTERM, SIGINT and SIGHUP are the program's own affair */
     const tls_options_t *tls; /* https and wss: see tls.h; NULL: http and ws */
+    int https_port; /* every request here is only redirected, to https on this port of the same
+                       host: by 301, or 308 if it is neither GET nor HEAD; 0: it is served */
 } listen_options_t;
 
 /*

@@ -23,7 +23,8 @@ struct listener {
         uv_pipe_t pipe;
     } uv; /* first */
     struct app *app;
-    struct tls_server *tls; /* NULL: no TLS */
+    struct tls_server *tls;          /* NULL: no TLS */
+    const struct http1_server *http; /* what is spoken: the app's, or a redirector's */
     struct listener *next;
 };
 
@@ -119,6 +120,11 @@ void app_stop_listening(struct app *app);
 int app_open_tls(struct app *app, const tls_options_t *options, struct tls_server **server);
 void app_free_tls(struct app *app);
 void app_tls_stats(const struct app *app, app_stats_t *stats);
+
+/* --- https.c ---------------------------------------------------------------------------------- */
+
+/* What answers every request by a redirect to https on `port`. NULL when there is no memory. */
+const struct http1_server *app_https_redirector(struct app *app, int port);
 
 /* --- run.c ------------------------------------------------------------------------------------ */
 

@@ -38,7 +38,7 @@ static void on_connection(uv_stream_t *stream, int status) {
         uv_tcp_nodelay(&c->uv.tcp, 1); /* Linux hands it down from the listener */
 #endif
     if (listener->tls ? !tls_server_accept(listener->tls, c)
-                      : http1_start(c, &app->http_server) != 0) {
+                      : http1_start(c, listener->http) != 0) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         app_report_close(app, "http", c);
     }
@@ -143,13 +143,14 @@ static int open_on(struct listener *listener, const char *host, const listen_opt
 }
 
 static int open_listener(struct app *app, const char *host, const listen_options_t *options,
-                         struct tls_server *tls) {
+                         struct tls_server *tls, const struct http1_server *http) {
     struct listener *listener = calloc(1, sizeof *listener), **last = &app->listeners;
     char name[INET6_ADDRSTRLEN];
     if (!listener)
         return UV_ENOMEM;
     listener->app = app;
     listener->tls = tls;
+    listener->http = http;
     int err = open_on(listener, host, options);
     if (listener->uv.handle.type == UV_UNKNOWN_HANDLE) { /* it was not even initialised */
         free(listener);
@@ -175,19 +176,26 @@ static int open_listener(struct app *app, const char *host, const listen_options
 int app_bind(app_t *app, const listen_options_t *options) {
     static const listen_options_t defaults;
     struct tls_server *tls = NULL;
+    const struct http1_server *http;
     if (!app)
         return UV_ENOMEM;
     int err = app_check_setup(app);
     if (err)
         return err;
     options = options ? options : &defaults;
+    if (options->https_port < 0 || options->https_port > 65535 ||
+        (options->https_port && options->tls))
+        return UV_EINVAL;
     if (options->tls && (err = app_open_tls(app, options->tls, &tls)))
         return err;
+    http = options->https_port ? app_https_redirector(app, options->https_port) : &app->http_server;
+    if (!http)
+        return UV_ENOMEM;
     if (options->host || options->path || options->fd)
-        return open_listener(app, options->host, options, tls);
-    err = open_listener(app, "::", options, tls);
+        return open_listener(app, options->host, options, tls, http);
+    err = open_listener(app, "::", options, tls, http);
     return err == UV_EAFNOSUPPORT || err == UV_EADDRNOTAVAIL
-               ? open_listener(app, "0.0.0.0", options, tls)
+               ? open_listener(app, "0.0.0.0", options, tls, http)
                : err;
 }
 

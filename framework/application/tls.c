@@ -71,9 +71,22 @@ static void copy_options(struct app *app, tls_options_t *to, const tls_options_t
     tls_options_complete(to);
 }
 
+static void complain(const struct app *app, const char *what, const char *why) {
+    if (!app->options.silent)
+        fprintf(stderr, "acacia: tls: %s%s\n", what, why);
+}
+
 /* --- Connections ------------------------------------------------------------------------------ */
 
+/* The first one is news: somebody's URL is wrong, or the configuration of a proxy. */
+static void tell_plaintext(const struct app *app) {
+    if (!app->stats.closed[CLOSE_TLS_PLAINTEXT] && !app->trace_tls)
+        complain(app, "", "plain HTTP came to a port for https; this is told once");
+}
+
 static void on_closed(void *owner, struct connection *c) {
+    if (c->reason == CLOSE_TLS_PLAINTEXT)
+        tell_plaintext(owner);
     app_report_close(owner, "tls", c);
 }
 
@@ -87,11 +100,6 @@ static void on_ready(void *owner, struct connection *c) {
 static const struct tls_server_events events = {.ready = on_ready, .closed = on_closed};
 
 /* --- Life ------------------------------------------------------------------------------------- */
-
-static void complain(const struct app *app, const char *what, const char *why) {
-    if (!app->options.silent)
-        fprintf(stderr, "acacia: tls: %s%s\n", what, why);
-}
 
 int app_open_tls(struct app *app, const tls_options_t *options, struct tls_server **server) {
     char reason[TLS_WHY] = "", note[TLS_WHY] = "";

@@ -27,11 +27,12 @@ export function authority (name) {
   return { cert, key, pem: fs.readFileSync(cert, 'utf8') }
 }
 
-// A certificate of its own, { cert, key, pem, keyPem }. A number of days below 0 has passed already.
-export function issue (ca, name, { names = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'], days = 30, kind = 'ec', subject = `/CN=${name}` } = {}) {
+// A certificate of its own, { cert, key, pem, keyPem }. A number of days below 0 has passed already. `authority`: it may
+// sign others.
+export function issue (ca, name, { names = ['DNS:localhost', 'IP:127.0.0.1', 'IP:::1'], days = 30, kind = 'ec', subject = `/CN=${name}`, authority = false } = {}) {
   const [cert, key, request, extensions] = ['.pem', '.key', '.csr', '.ext'].map(end => inFolder(name + end))
   openssl('req', '-new', ...KEYS[kind], '-nodes', '-utf8', '-keyout', key, '-out', request, '-subj', subject)
-  fs.writeFileSync(extensions, ['basicConstraints = CA:FALSE', names.length && `subjectAltName = ${names.join(',')}`].filter(Boolean).join('\n'))
+  fs.writeFileSync(extensions, [`basicConstraints = CA:${authority ? 'TRUE' : 'FALSE'}`, names.length && `subjectAltName = ${names.join(',')}`].filter(Boolean).join('\n'))
   openssl('x509', '-req', '-in', request, '-CA', ca.cert, '-CAkey', ca.key, '-days', String(days), '-extfile', extensions, '-out', cert)
   return { cert, key, pem: fs.readFileSync(cert, 'utf8'), keyPem: fs.readFileSync(key, 'utf8') }
 }

@@ -25,7 +25,7 @@ export async function eventually (condition, what, ms = PATIENCE) {
   for (const end = Date.now() + ms; ;) {
     const value = await condition()
     if (value) return value
-    if (Date.now() > end) throw new Error(`never: ${typeof what === 'function' ? what() : what}`)
+    if (Date.now() > end) throw new Error(`never: ${typeof what === 'function' ? await what() : what}`)
     await sleep(10)
   }
 }

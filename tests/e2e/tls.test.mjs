@@ -2,66 +2,21 @@
 // certificates are made by openssl when the test starts.
 
 import assert from 'node:assert/strict'
-import { execFile } from 'node:child_process'
 import { once } from 'node:events'
-import { after, before, describe, test } from 'node:test'
-import https from 'node:https'
+import { describe, test } from 'node:test'
 import net from 'node:net'
 import tls from 'node:tls'
-import { promisify } from 'node:util'
 import { Agent, fetch } from 'undici'
 import { WebSocket } from 'ws'
-import { authority, inFolder, issue } from './certificates.mjs'
-import { eventually, startProgram, startServer, withPatience } from './support.mjs'
-
-const run = promisify(execFile)
-const ca = authority('ca')
-const good = issue(ca, 'good')
-const files = ({ cert, key }) => ({ cert_file: cert, key_file: key })
-
-// A server for all tests of one describe(), with options of TLS.
-const start = (options = {}, env = {}) =>
-  startServer('tests/support/tls_server', { env: { TLS: JSON.stringify({ ...files(good), ...options }), ...env } })
-
-function serverOf (...args) {
-  const at = {}
-  before(async () => Object.assign(at, await start(...args)))
-  after(() => at.stop?.())
-  return at
-}
-
-// A whole response, as text.
-function get (server, path, options) {
-  return withPatience(new Promise((resolve, reject) => {
-    https.get(server.url + path, { ca: ca.pem, agent: false, ALPNProtocols: ['http/1.1'], ...options }, async response => {
-      let text = ''
-      for await (const chunk of response.setEncoding('utf8')) text += chunk
-      resolve({ status: response.statusCode, text })
-    }).on('error', reject)
-  }), `GET ${path}`)
-}
-
-// What `openssl s_client` says.
-async function s_client (server, input, ...args) { // eslint-disable-line camelcase
-  const client = run('openssl', ['s_client', '-connect', `127.0.0.1:${server.port}`, '-CAfile', ca.cert, ...args])
-  client.child.stdin.end(input)
-  const { stdout, stderr } = await withPatience(client.catch(error => error), 's_client')
-  return stdout + stderr
-}
-
-// All that comes until the end.
-async function everything (socket) {
-  let text = ''
-  socket.setEncoding('latin1').on('data', data => { text += data })
-  await withPatience(once(socket, 'close'), 'the end')
-  return text
-}
+import { inFolder, issue } from './certificates.mjs'
+import { eventually, startProgram, withPatience } from './support.mjs'
+import { ca, environmentOf, everything, get, good, json, run, s_client, serverOf } from './tls_support.mjs'
 
 describe('clients', () => {
   const server = serverOf()
 
   test('https of node', async () => {
-    assert.deepEqual(await get(server, '/'), { status: 200, text: 'hello' })
+    assert.equal((await get(server, '/')).text, 'hello')
     const { text } = await get(server, '/where', { headers: { Host: 'example.org' }, servername: 'localhost' })
     assert.deepEqual(JSON.parse(text), {
       secure: true,
@@ -140,6 +95,9 @@ describe('no TLS', () => {
     const socket = net.connect(server.port, '127.0.0.1')
     socket.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n')
     assert.match(await everything(socket), /^HTTP\/1\.1 400 Bad Request\r\n(.*\r\n)*\r\nPlain HTTP came to a port for https/)
+    await everything(net.connect(server.port, '127.0.0.1').end('POST / HTTP/1.1\r\n\r\n'))
+    await eventually(async () => (await json(server, '/stats')).closed['plain HTTP came to a port for https'] === 2, 'a count')
+    assert.equal(server.stderr, 'acacia: tls: plain HTTP came to a port for https; this is told once\n')
   })
 
   test('other protocols are refused', async () => {
@@ -172,7 +130,7 @@ describe('files that can\'t be right keep it from starting', () => {
   }
   for (const [name, [options, reason]] of Object.entries(attempts)) {
     test(name, async () => {
-      const program = startProgram('tests/support/tls_server', { env: { TLS: JSON.stringify({ ...files(good), ...options }) } })
+      const program = startProgram('tests/support/tls_server', { env: environmentOf(options) })
       assert.equal(await program.ended(), 1)
       assert.match(program.stderr, reason)
       assert.equal(program.stdout, '')

@@ -1,7 +1,8 @@
 /*
- * The server of tests/e2e/tls.test.mjs. Its options are JSON in the environment: TLS has the fields
- * of tls_options_t, of which `asked` is what ask_passphrase says, and `dynamic` certificates by
- * name for on_server_name. PLAIN=1: a second listener, without TLS.
+ * The server of tests/e2e/tls*.test.mjs. Its options are JSON in the environment: TLS has the
+ * fields of tls_options_t, of which `asked` is what ask_passphrase says, and `dynamic` certificates
+ * by name for on_server_name. PLAIN=1: a second listener without TLS, and a third that redirects to
+ * the first.
  */
 #include <acacia.h>
 
@@ -150,7 +151,7 @@ static int upload(ctx_t *ctx) {
         length += (size_t)n;
     }
     if (n < 0)
-        fprintf(stderr, "upload: %s after %zu bytes\n", uv_strerror((int)n), length);
+        fprintf(stderr, "upload: failed after %zu bytes\n", length);
     return n < 0 ? (int)n : ctx_textf(ctx, "%zu %u", length, sum);
 }
 
@@ -197,9 +198,11 @@ static int reload(ctx_t *ctx) {
 
 static int on_message(ctx_t *ctx, const ws_message_t *message) {
     if (message->length == 3 && memcmp(message->data, "tls", 3) == 0) {
-        char *text = json_dumps(info_json(ctx), JSON_COMPACT);
+        json_t *info = info_json(ctx);
+        char *text = json_dumps(info, JSON_COMPACT);
         int err = ws_send_text(ctx->websocket, text);
         free(text);
+        json_decref(info);
         return err;
     }
     return ws_send(ctx->websocket, *message);
@@ -226,8 +229,12 @@ int main(void) {
     if (!err && plain)
         err = app_bind(app, &(listen_options_t){0});
     char address[64];
+    if (!err && plain)
+        err = app_bind(app, &(listen_options_t){.https_port = app_port(app)});
     if (!err && plain && app_address(app, 1, address, sizeof address) == 0)
         printf("plain on %s\n", strrchr(address, ':') + 1);
+    if (!err && plain && app_address(app, 2, address, sizeof address) == 0)
+        printf("redirects on %s\n", strrchr(address, ':') + 1);
     if (!err)
         printf("listening on https://127.0.0.1:%d\n", app_port(app));
     if (!err)

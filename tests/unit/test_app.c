@@ -466,6 +466,20 @@ static void test_settings_that_are_wrong(void **state) {
     }
 }
 
+static void test_redirects_that_are_wrong(void **state) {
+    const tls_options_t tls = {.cert_file = "none.pem"};
+    const listen_options_t wrong[] = {
+        {.https_port = -1},
+        {.https_port = 65536},
+        {.https_port = 443, .tls = &tls},
+    };
+    app_t *app = app_new_with(&(app_options_t){.silent = true});
+    for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
+        assert_int_equal(app_bind(app, &wrong[i]), UV_EINVAL);
+    assert_int_equal(app_bind(app, &(listen_options_t){.https_port = 443}), 0);
+    app_free(app);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_inject),
@@ -484,6 +498,7 @@ int main(void) {
         cmocka_unit_test(test_two_apps_on_a_loop),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_settings_that_are_wrong),
+        cmocka_unit_test(test_redirects_that_are_wrong),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,7 +28,9 @@ const char *tls_reason(void) {
         ERR_GET_LIB(error) == ERR_LIB_OSSL_DECODER && ERR_GET_REASON(error) == ERR_R_UNSUPPORTED;
     if (is_missing || is_other)
         return "there is nothing of that kind in it (in PEM)";
-    if (ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_BAD_PASSWORD_READ)
+    bool is_secret =
+        ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_BAD_PASSWORD_READ;
+    if (is_secret || ERR_GET_REASON(error) == ERR_R_INTERRUPTED_OR_CANCELLED)
         return "it is encrypted, and there is no passphrase";
     return text ? text : error ? "OpenSSL does not say why" : "out of memory";
 }

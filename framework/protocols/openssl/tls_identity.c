@@ -118,6 +118,8 @@ const char *tls_identity_date(const struct tls_identity *identity) {
     return NULL;
 }
 
+/* OpenSSL holds one for each kind of key, and would choose among them: the first one has to go. */
 bool tls_identity_use(struct tls_identity *identity, SSL *ssl) {
+    SSL_certs_clear(ssl);
     return SSL_use_cert_and_key(ssl, identity->certificate, identity->key, identity->chain, 1) == 1;
 }
