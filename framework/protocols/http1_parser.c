@@ -290,7 +290,7 @@ static int check_head(struct http1_parser *p) {
         return fail(p, 400);
     if (p->codings == 1 && p->llhttp.http_minor == 0)
         return fail(p, 400); /* RFC 9112 6.1: faulty framing */
-    if (!target_is_clear(ex->url, ex->method, headers_get(&ex->headers, "Host")))
+    if (!target_is_clear(ex->url, headers_get(&ex->headers, "Host")))
         return fail(p, 400);
     return 0;
 }

@@ -12,15 +12,11 @@ static const char *authority_of(const char *target) {
     return strncasecmp(target, "https://", 8) == 0 ? target + 8 : NULL;
 }
 
-bool target_is_clear(const char *target, const char *method, const char *host) {
-    if (strchr(target, '#'))
-        return false;
-    if (*target == '/')
+bool target_is_clear(const char *target, const char *host) {
+    if (*target == '/' || *target == '*')
         return true;
-    if (strcmp(target, "*") == 0)
-        return strcmp(method, "OPTIONS") == 0;
     const char *authority = authority_of(target);
-    size_t n = authority ? strcspn(authority, "/?") : 0;
+    size_t n = authority ? strcspn(authority, "/?#") : 0;
     return authority_is_host(authority, n) &&
            (!host || (strlen(host) == n && strncasecmp(authority, host, n) == 0));
 }

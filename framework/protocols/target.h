@@ -5,13 +5,13 @@
 #include <stdbool.h>
 
 /*
- * Is it one that all servers read alike? That is a path with a query, "/users?full=1"; "*", for
- * OPTIONS alone; or a whole URL of http or https, whose host and port stand in Host as well, letter
- * by letter but for case. A server would have to believe the URL (RFC 9112 3.2.2), and most believe
- * Host, as Koa does. A '#' belongs to no target: behind it some cut, and some do not.
+ * Is it one that all servers read alike? That is a path with a query, "/users?full=1"; what begins
+ * with "*"; or a whole URL of http or https, whose host and port stand in Host as well, letter by
+ * letter but for case: a server would have to believe the URL (RFC 9112 3.2.2), and most believe
+ * Host, as Koa does.
  *
  * `host` is the value of Host, NULL if there is none (HTTP/1.0).
  */
-bool target_is_clear(const char *target, const char *method, const char *host);
+bool target_is_clear(const char *target, const char *host);
 
 #endif

@@ -498,10 +498,10 @@ describe('answers', () => {
   })
 
   test('path, query and headers as they came', async () => {
-    const { body } = await ask(server.port, get('/request/a%20b?x=1&x=2&y=%zz+&z&=', 'X-A: 1\r\nx-b: \t2 \t\r\n'))
+    const { body } = await ask(server.port, get('/request/a%20b?x=1&x=2&y=%zz+&z&=#f', 'X-A: 1\r\nx-b: \t2 \t\r\n'))
     assert.deepEqual(JSON.parse(body), {
       method: 'GET',
-      url: '/request/a%20b?x=1&x=2&y=%zz+&z&=',
+      url: '/request/a%20b?x=1&x=2&y=%zz+&z&=#f',
       path: '/request/a%20b',
       querystring: 'x=1&x=2&y=%zz+&z&=',
       query: { x: ['1', '2'], y: '%zz ', z: '', '': '' },

@@ -136,7 +136,7 @@ const ends = endings(MIB)
 
 function makeTalk (r, i) {
   const room = r.one(0.5)
-  const path = room ? `/chat/${r.pick(['r', 'R', '%72'])}${i}${r.pick(['', '/', '?x'])}` : r.pick(['/', '/', '//', '/?x=1'])
+  const path = room ? `/chat/${r.pick(['r', 'R', '%72'])}${i}${r.pick(['', '/', '?x'])}` : r.pick(['/', '/', '//', '/?x=1', '/#x'])
   return makeConversation(r, i, {
     strange: handshakes,
     ends,

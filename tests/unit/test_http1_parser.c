@@ -127,9 +127,9 @@ static void test_requests(void **state) {
     check(
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
         (struct expected){.method = "GET", .url = "/", .headers = "Host=a\n", .keep_alive = true});
-    check(
-        "GET /a?b HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
-        (struct expected){.method = "GET", .url = "/a?b", .headers = "Host=a\nConnection=close\n"});
+    check("GET /a?b#c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+          (struct expected){
+              .method = "GET", .url = "/a?b#c", .headers = "Host=a\nConnection=close\n"});
     check("OPTIONS * HTTP/1.0\r\n\r\n",
           (struct expected){.method = "OPTIONS", .url = "*", .headers = "", .is_1_0 = true});
     check("HEAD http://b/c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",

@@ -208,7 +208,6 @@ function makeTarget (r, { paths, anyCase }) {
   let path = paths.length > 0 ? fill(r, r.pick(paths)) || '/' : '/a'
   if (r.one(0.3)) path = change(r, path, anyCase)
   if (r.one(0.1) && path.startsWith('/')) path = `/mounted${path}`
-  if (path.startsWith('*')) return '*' // as it may stand in a request
   return path + (r.one(0.1) ? r.pick(['?', '?a=b', '?x=/a/b', '??', '?%zz']) : '')
 }
 
@@ -226,7 +225,7 @@ export function makePage (r, app, number) {
     const target = makeTarget(r, app)
     const differs = isMalformed(target) ? 'a malformed % in a path' : undefined
     const methods = ['GET', 'GET', 'GET', 'GET', 'POST', 'PUT', 'DELETE', 'HEAD', 'OPTIONS', r.pick(METHODS)]
-    const method = differs ? 'GET' : target === '*' ? 'OPTIONS' : r.pick(methods)
+    const method = differs ? 'GET' : r.pick(methods)
     const origin = r.one(0.03) && target.startsWith('/') ? 'http://a' : ''
     const bytes = joinHead(`${method} ${origin}${target} HTTP/1.1`, ['Host: a', `X-App: ${number}`])
     return { method, differs, bytes }
@@ -242,6 +241,6 @@ export const knock = (target, ...headers) => joinHead(`GET ${target} HTTP/1.1`, 
 // A socket of that app, that is closed when it has said what it has to say.
 export function makeTalk (r, app, number) {
   let target = makeTarget(r, app)
-  while (isMalformed(target) || target === '*') target = makeTarget(r, app)
+  while (isMalformed(target)) target = makeTarget(r, app)
   return { hello: knock(target, 'Host: a', `X-App: ${number}`), pieces: [closeFrame(1000)] }
 }
