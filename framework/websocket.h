@@ -9,11 +9,11 @@
  * the answer, in plain HTTP;
  *   - it does nothing: 404.
  *
- * Nothing that the peer sends is lost in between: reading starts when somebody listens, or when the
+ * Nothing that the peer sends is lost in between: messages wait until somebody listens, or the
  * stack has returned.
  *
- * Messages come to a callback, one at a time and in order; while it waits for something the socket
- * is not read, so that a fast sender is slowed down:
+ * Messages come to a callback, one at a time and in order; while it waits for something the next
+ * one is not looked at, so that a fast sender is slowed down:
  *
  *     static int on_message(ctx_t *ctx, const ws_message_t *message) {
  *         return ws_send(ctx->websocket, *message);
@@ -24,6 +24,10 @@
  *     ws_message_t message;
  *     while (ws_recv(ctx->websocket, &message))
  *         ws_send(ctx->websocket, message);
+ *
+ * Pings are answered meanwhile, as long as no message waits before them. A close is, too, unless a
+ * message is at work, whose answer shall still arrive: then it waits as the next message does. A
+ * stack that only sends hears of it at once, and its sends return UV_ENOTCONN.
  *
  * A websocket_t is valid until its close handler has returned: whoever keeps a pointer to it (a
  * room, a list) forgets it there. Everything here belongs to the thread of the socket's loop.

@@ -443,10 +443,12 @@ static int start_socket(struct call *call, struct websocket *ws) {
         .early = call->data + call->head_length,
         .early_length = call->length - call->head_length,
     };
-    if (ws_peer_start(&ws->peer, &setup))
-        return 0;
-    connection_close(connection, CLOSE_NO_MEMORY, UV_ENOMEM);
-    return UV_ENOMEM;
+    if (!ws_peer_start(&ws->peer, &setup)) {
+        connection_close(connection, CLOSE_NO_MEMORY, UV_ENOMEM);
+        return UV_ENOMEM;
+    }
+    socket_go_on(ws);
+    return 0;
 }
 
 int ws_dial(struct app *app, const char *url, const ws_client_options_t *options,

@@ -125,7 +125,7 @@ static void on_message(struct ws_peer *peer, struct ws_incoming *incoming) {
     }
     if (waits_for_message(ws)) {
         ws->received = incoming;
-        ws_peer_want(&ws->peer, false);
+        ws_peer_want(&ws->peer, ws->paused ? WS_WANTS_NOTHING : WS_WANTS_PINGS);
         wait_done(ws->recv, 1);
         return;
     }
@@ -139,8 +139,7 @@ static void on_message(struct ws_peer *peer, struct ws_incoming *incoming) {
         ws_incoming_free(incoming);
         ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, err, "too many handlers are at work");
     } else if (ws->runner && !waits_for_message(ws)) {
-        /* it waits for something else than a message: one at a time */
-        ws_peer_want(&ws->peer, false);
+        socket_go_on(ws); /* it waits for something else than a message: one at a time */
     }
 }
 
@@ -285,9 +284,21 @@ void socket_release(struct websocket *ws) {
     settle(ws);
 }
 
+/* While a message is at work a close waits, as the next message does: its answer shall still
+ * arrive. */
+static enum ws_peer_wants wants(const struct websocket *ws) {
+    if (ws->paused)
+        return WS_WANTS_NOTHING;
+    if (ws->chain_done)
+        return ws->runner ? WS_WANTS_PINGS : WS_WANTS_MESSAGES;
+    return ws->received ? WS_WANTS_PINGS : WS_WANTS_CONTROL;
+}
+
 void socket_go_on(struct websocket *ws) {
+    if (waits_for_message(ws))
+        return;
     ws->peer.pieces = socket_on_part(ws);
-    ws_peer_want(&ws->peer, !ws->paused);
+    ws_peer_want(&ws->peer, wants(ws));
 }
 
 const struct ws_peer_events socket_events = {

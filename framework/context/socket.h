@@ -77,7 +77,7 @@ static inline ws_part_handler *socket_on_part(const struct websocket *ws) {
 /* Its extras; NULL when there is no memory. */
 struct socket_extras *socket_extras(struct websocket *ws);
 
-/* Read on, unless it is paused. */
+/* Look at what comes in, as far as it can be dealt with now. */
 void socket_go_on(struct websocket *ws);
 
 /* --- socket_accept.c -------------------------------------------------------------------------- */

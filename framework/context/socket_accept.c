@@ -105,6 +105,7 @@ int ws_accept(websocket_t *ws) {
         connection_close(connection, CLOSE_NO_MEMORY, UV_ENOMEM);
         return UV_ENOMEM;
     }
+    socket_go_on(ws);
     return write_101(ws, connection);
 }
 

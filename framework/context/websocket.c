@@ -62,13 +62,12 @@ int ws_on_drain(websocket_t *ws, ws_drain_handler *handler) {
 
 void ws_pause(websocket_t *ws) {
     ws->paused = true;
-    if (!ws->recv)
-        ws_peer_want(&ws->peer, false);
+    socket_go_on(ws);
 }
 
 void ws_resume(websocket_t *ws) {
     ws->paused = false;
-    if (ws->state == WS_OPEN && ws->chain_done && !ws->runner)
+    if (ws->state == WS_OPEN)
         socket_go_on(ws);
 }
 
@@ -82,7 +81,7 @@ static bool receive(websocket_t *ws, bool pieces) {
     struct wait wait = {0};
     ws->recv = &wait;
     ws->peer.pieces = pieces;
-    ws_peer_want(&ws->peer, true);
+    ws_peer_want(&ws->peer, WS_WANTS_MESSAGES);
     int result = wait_for(&wait);
     ws->recv = NULL;
     return result == 1 && ws->received;

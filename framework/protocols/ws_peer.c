@@ -114,7 +114,8 @@ static void no_memory(struct ws_peer *peer) {
 
 static bool may_parse(const struct ws_peer *peer) {
     return peer->connection && connection_is_open(peer->connection) &&
-           (peer->wanted || peer->state == WS_PEER_CLOSING) && !peer->failed;
+           (peer->wants >= ws_receive_needs(peer) || peer->state == WS_PEER_CLOSING) &&
+           !peer->failed;
 }
 
 static void control_flow(struct ws_peer *peer) {
@@ -268,11 +269,11 @@ void ws_peer_free(struct ws_peer *peer) {
     peer->reason = NULL;
 }
 
-void ws_peer_want(struct ws_peer *peer, bool wanted) {
+void ws_peer_want(struct ws_peer *peer, enum ws_peer_wants wants) {
     bool unread = peer->connection && !peer->connection->reading;
-    if (peer->wanted == wanted && !unread)
+    if (peer->wants == wants && !unread)
         return;
-    peer->wanted = wanted;
-    if ((wanted || unread) && peer->connection && !peer->going_on)
+    peer->wants = wants;
+    if ((wants || unread) && peer->connection && !peer->going_on)
         loop_post(peer->all->loop, &peer->task);
 }

@@ -41,6 +41,14 @@ struct ws_peers {
 
 enum ws_peer_state { WS_PEER_OPEN, WS_PEER_CLOSING, WS_PEER_CLOSED };
 
+/* How much of what comes in is looked at: as long as nothing stands before it that is not. */
+enum ws_peer_wants {
+    WS_WANTS_NOTHING,
+    WS_WANTS_PINGS,   /* and pongs */
+    WS_WANTS_CONTROL, /* closes as well */
+    WS_WANTS_MESSAGES /* all */
+};
+
 /* Thousands of them may be idle: every byte counts. */
 struct ws_peer {
     const struct ws_peers *all;
@@ -64,8 +72,8 @@ struct ws_peer {
     int error;     /* a negative code, 0 if nothing went wrong */
     uint16_t code; /* as the close handler hears it */
     enum ws_peer_state state : 3;
+    enum ws_peer_wants wants : 3;
     bool client : 1; /* this end: it masks what it sends */
-    bool wanted : 1; /* messages are: without that nothing is parsed */
     bool pieces : 1; /* the next message is to be delivered piece by piece */
     bool going_on : 1;
     bool sending : 1;   /* a message in fragments: others wait for its last one */
@@ -92,9 +100,9 @@ bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup);
 /* After `closed`. */
 void ws_peer_free(struct ws_peer *peer);
 
-/* Are messages wanted? If not the socket is not read beyond read_ahead bytes. Those that wait are
- * delivered later in this turn, not from within. */
-void ws_peer_want(struct ws_peer *peer, bool wanted);
+/* While messages are not wanted the socket is not read beyond read_ahead bytes. What waits is
+ * looked at later in this turn, not from within. */
+void ws_peer_want(struct ws_peer *peer, enum ws_peer_wants wants);
 
 /* Begin the closing handshake; code 0 is an empty close frame. The reason is at most 123 bytes. */
 void ws_peer_close(struct ws_peer *peer, int code, const char *reason, size_t length);
@@ -120,6 +128,9 @@ bool ws_close_code_is_valid(int code);
 
 /* Look at the input: a header or some of a payload. False if it can't go on. */
 bool ws_receive(struct ws_peer *peer);
+
+/* What must be wanted for that. */
+enum ws_peer_wants ws_receive_needs(const struct ws_peer *peer);
 
 /* --- ws_send.c -------------------------------------------------------------------------------- */
 

@@ -244,6 +244,18 @@ static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *rea
     return receive_control(peer, frame->opcode, (char *)reading->small, (size_t)frame->length);
 }
 
+enum ws_peer_wants ws_receive_needs(const struct ws_peer *peer) {
+    const struct ws_reading *reading = peer->incoming ? &peer->incoming->reading : NULL;
+    if (peer->input.length == 0)
+        return WS_WANTS_MESSAGES;
+    uint8_t opcode = reading && reading->in_frame       ? reading->frame.opcode
+                     : reading && reading->small_length ? reading->small[0]
+                                                        : (uint8_t)*peer->input.at;
+    if (!is_control(opcode))
+        return WS_WANTS_MESSAGES;
+    return (opcode & 0xf) == OPCODE_CLOSE ? WS_WANTS_CONTROL : WS_WANTS_PINGS;
+}
+
 bool ws_receive(struct ws_peer *peer) {
     struct ws_incoming *in = peer->incoming;
     if (!in && !(in = peer->incoming = ws_incoming_new(peer->all->loop)))
