@@ -12,6 +12,9 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+/* Milliseconds, until a connection is tried again that there was no memory for. */
+#define RETRY_TIME 10
+
 /* --- Accepting -------------------------------------------------------------------------------- */
 
 static void on_refused_closed(struct connection *connection) {
@@ -22,9 +25,13 @@ static const struct connection_events refused_events = {.closed = on_refused_clo
 static void on_connection(uv_stream_t *stream, int status) {
     struct listener *listener = (struct listener *)stream;
     struct app *app = listener->app;
-    struct connection *c = status < 0 ? NULL : connection_new(&app->loop, stream->type);
-    if (!c)
-        return; /* libuv accepts, and closes, when we don't */
+    if (status < 0)
+        return;
+    struct connection *c = connection_new(&app->loop, stream->type);
+    if (!c) { /* libuv holds it, and accepts no other one, until we take it */
+        loop_timer_start(&app->loop, &listener->retry, RETRY_TIME);
+        return;
+    }
     connection_own(c, &refused_events, NULL);
     int err = uv_accept(stream, &c->uv.stream);
     if (err || app->loop.counts.connections > app->options.connections ||
@@ -42,6 +49,12 @@ static void on_connection(uv_stream_t *stream, int status) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         app_report_close(app, "http", c);
     }
+}
+
+static void try_again(struct timer *timer) {
+    struct listener *listener =
+        (struct listener *)((char *)timer - offsetof(struct listener, retry));
+    on_connection(&listener->uv.stream, 0);
 }
 
 /* --- A port ----------------------------------------------------------------------------------- */
@@ -151,6 +164,7 @@ static int open_listener(struct app *app, const char *host, const listen_options
     listener->app = app;
     listener->tls = tls;
     listener->http = http;
+    listener->retry.fn = try_again;
     int err = open_on(listener, host, options);
     if (listener->uv.handle.type == UV_UNKNOWN_HANDLE) { /* it was not even initialised */
         free(listener);
@@ -203,6 +217,7 @@ void app_stop_listening(struct app *app) {
     while (app->listeners) {
         struct listener *listener = app->listeners;
         app->listeners = listener->next;
+        loop_timer_stop(&app->loop, &listener->retry);
         uv_close(&listener->uv.handle, on_listener_closed);
     }
 }

@@ -21,8 +21,8 @@ int ctx_json(ctx_t *ctx, json_t *json) {
         return UV_EINVAL;
     size_t length = json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY);
     char *text = length ? arena_alloc(context->home.arena, length + 1) : NULL;
-    if (text)
-        json_dumpb(json, text, length, JSON_COMPACT | JSON_ENCODE_ANY);
+    if (text && json_dumpb(json, text, length, JSON_COMPACT | JSON_ENCODE_ANY) != length)
+        text = NULL; /* it takes memory, too */
     json_decref(json);
     if (!length)
         return UV_EINVAL;
