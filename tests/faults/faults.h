@@ -41,6 +41,7 @@ extern const tls_options_t *faults_tls; /* NULL: no TLS */
 typedef app_t *make_fn(void);
 typedef void script_fn(app_t *app, bool failing);
 long faults_play(make_fn *make, script_fn *script);
+extern long faults_step; /* 1: every one of them */
 
 /* Let the server have turns: one; or until it has done what is waited for. Fails after seconds. */
 void faults_turn(app_t *app);
