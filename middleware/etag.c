@@ -60,7 +60,7 @@ static int run(ctx_t *ctx, void *state) {
     int err = next(ctx);
     if (err || !wants_tag(ctx))
         return err;
-    if (ctx_body_kind(ctx) == CTX_BODY_BYTES)
+    if (ctx_body_bytes(ctx).length > 0)
         return tag_bytes(ctx, options->weak ? "W/" : "");
     if (ctx_body_file(ctx, &stat))
         return tag_file(ctx, options->strong ? "" : "W/", &stat);
