@@ -92,6 +92,20 @@ struct serve_range {
     uint64_t first, last;
 };
 
+/* The list in the value of a Range field, behind "bytes="; NULL if it is of another unit. */
+const char *serve_range_specs(const char *value);
+
+enum serve_spec {
+    SERVE_NO_MORE,
+    SERVE_MALFORMED,
+    SERVE_WITHIN,
+    SERVE_OUTSIDE, /* nothing of it is there */
+    SERVE_ALL      /* the last bytes of what has none */
+};
+
+/* Read one of the list, of something that has `length` bytes. `*range` is set if it is within. */
+enum serve_spec serve_next_range(const char **at, uint64_t length, struct serve_range *range);
+
 enum serve_extent {
     SERVE_WHOLE, /* the field is ignored */
     SERVE_PARTS,

@@ -78,32 +78,44 @@ static bool is_end_of_nothing(const struct spec *spec, uint64_t length) {
     return length == 0 && !spec->first.is_there && spec->last.length > 0;
 }
 
-static const char *skip_unit(const char *value) {
+const char *serve_range_specs(const char *value) {
     static const char unit[] = "bytes=";
     size_t length = sizeof unit - 1;
     return strncasecmp(value, unit, length) == 0 ? value + length : NULL;
 }
 
+enum serve_spec serve_next_range(const char **at, uint64_t length, struct serve_range *range) {
+    struct spec spec;
+    *at += strspn(*at, BLANKS ",");
+    if (!**at)
+        return SERVE_NO_MORE;
+    if (!read_spec(at, &spec))
+        return SERVE_MALFORMED;
+    if (is_end_of_nothing(&spec, length))
+        return SERVE_ALL;
+    return within(&spec, length, range) ? SERVE_WITHIN : SERVE_OUTSIDE;
+}
+
 enum serve_extent serve_parse_range(const char *value, uint64_t length, size_t limit,
                                     struct serve_range *ranges, size_t *count) {
-    const char *at = skip_unit(value);
+    const char *at = serve_range_specs(value);
     size_t specs = 0;
     uint64_t total = 0;
     bool is_whole = false;
+    enum serve_spec spec;
+    struct serve_range range;
     *count = 0;
     if (!at)
         return SERVE_WHOLE;
-    for (at += strspn(at, BLANKS ","); *at; at += strspn(at, BLANKS ",")) {
-        struct spec spec;
-        if (specs++ == limit || !read_spec(&at, &spec))
+    while ((spec = serve_next_range(&at, length, &range)) != SERVE_NO_MORE) {
+        if (specs++ == limit || spec == SERVE_MALFORMED)
             return SERVE_WHOLE;
-        is_whole = is_whole || is_end_of_nothing(&spec, length);
-        if (within(&spec, length, &ranges[*count])) {
-            uint64_t size = ranges[*count].last - ranges[*count].first + 1;
-            if (size > length - total)
+        is_whole = is_whole || spec == SERVE_ALL;
+        if (spec == SERVE_WITHIN) {
+            if (range.last - range.first >= length - total)
                 return SERVE_WHOLE;
-            total += size;
-            ++*count;
+            total += range.last - range.first + 1;
+            ranges[(*count)++] = range;
         }
     }
     if (specs == 0 || is_whole)
