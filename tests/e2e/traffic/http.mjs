@@ -213,7 +213,7 @@ export function hostFor (r, target, otherwise) {
 
 // A request with these headers, framed in one of the many ways. It has a body only if its handler reads one, or if it
 // does not end the connection: else the rest of the body may make node's answer be lost.
-export function makeRequest (r, { method, target, host, headers, isRead = false, hasBody = false }) {
+export function makeRequest (r, { method, target, host, headers, isRead = false, hasBody = false, content }) {
   const others = [...makeConnection(r), ...headers]
   const connection = others.filter(line => /^connection:/i.test(line)).join()
   const version = r.one(0.07) && (method !== 'HEAD' || !/keep-alive/i.test(connection)) ? '1.0' : '1.1'
@@ -221,7 +221,7 @@ export function makeRequest (r, { method, target, host, headers, isRead = false,
   const closes = version === '1.0' ? !/keep-alive/i.test(connection) : /close/i.test(connection)
   let body = Buffer.alloc(0)
   if (isRead || (hasBody && !closes)) {
-    body = makeBody(r)
+    body = content ?? makeBody(r)
     const chunked = version === '1.1' && r.one(0.4)
     const framing = chunked
       ? r.pick(['Transfer-Encoding: chunked', 'transfer-encoding: Chunked'])
@@ -424,8 +424,9 @@ function readBody (bytes, at, head) {
   }
 }
 
-// The complete responses to requests by these methods, with what varies taken out; and what is left.
-export function readResponses (bytes, methods) {
+// The complete responses to requests by these methods, with what varies taken out, by `normal` what else varies; and what
+// is left.
+export function readResponses (bytes, methods, normal) {
   const responses = []
   let interim = ''
   for (let at = 0; ;) {
@@ -441,7 +442,9 @@ export function readResponses (bytes, methods) {
     const isEmpty = methods[responses.length] === 'HEAD' || status === 204 || status === 304
     const content = isEmpty ? { body: '', end: end + 4 } : readBody(bytes, end + 4, head)
     if (!content) return { responses, rest: bytes.latin1Slice(at) }
-    responses.push({ status, head, body: content.body, text: `${interim}${head}\n\n${content.body}` })
+    const response = { status, head, body: content.body }
+    normal?.(response)
+    responses.push({ ...response, text: `${interim}${response.head}\n\n${response.body}` })
     interim = ''
     at = content.end
   }
@@ -467,7 +470,7 @@ export async function playRequests (twins, { requests, pipelined, fin }, r, cloc
   const closed = pair.clients.map(client => client.closed)
   await pair.end()
   const [ours, koa] = pair.clients.map((client, i) =>
-    ({ ...readResponses(client.bytes, methods), closed: fin ? client.closed : closed[i] }))
+    ({ ...readResponses(client.bytes, methods, twins.normal), closed: fin ? client.closed : closed[i] }))
   return compareResponses(twins, all, ours, koa, fin)
 }
 
@@ -489,7 +492,7 @@ function compareResponses (twins, requests, ours, koa, fin) {
       continue
     }
     try {
-      twins.check(differs, ours.responses[i], koa.responses[i])
+      twins.check(differs, ours.responses[i], koa.responses[i], requests[i])
       if (!difference.then) continue
       const then = closes ? [] : difference.then
       assert.deepEqual(ours.responses.slice(i + 1).map(response => response.text), then)
@@ -505,7 +508,7 @@ function compareResponses (twins, requests, ours, koa, fin) {
 }
 
 // A few requests of `make`, one after the other, at once, or followed by one that is strange. What takes its time to
-// answer (isSlow) is not followed by a FIN, which would end that in node, and where only node ends the connection nothing
+// answer (isSlow) is not followed by a FIN, nor by what is refused, which would end that in node, and where only node ends the connection nothing
 // comes behind, which would reset it. `reads`: /echo reads its body.
 export function makePage (r, i, { make, strange, targets, differences, reads = true }) {
   const requests = []
@@ -521,7 +524,7 @@ export function makePage (r, i, { make, strange, targets, differences, reads = t
       fin: !isQuiet && !overTLS && i % 12 === 0 && !requests.some(request => request.isSlow)
     }
   }
-  if (isLast(requests.at(-1))) requests.pop()
+  while (isLast(requests.at(-1)) || requests.at(-1)?.isSlow) requests.pop()
   const n = Math.floor(i / 3)
   if (n % 4 < 3) requests.push(strange[(n - Math.floor(n / 4)) % strange.length])
   else requests.push(r.one(0.7) ? makeMutant(r, targets) : makeTruncated(r, reads))

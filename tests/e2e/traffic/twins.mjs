@@ -20,9 +20,11 @@ import { chance, only, seed } from './chance.mjs'
 export const isOther = Boolean(process.env.OURS)
 
 export class Twins {
-  // `differences` is a table of {why, check, then}: see http.mjs and websocket.mjs.
-  constructor (differences) {
+  // `differences` is a table of {why, check, then}: see http.mjs and websocket.mjs. `normal` takes out of a response what
+  // varies in this app alone.
+  constructor (differences, normal) {
     this.differences = differences
+    this.normal = normal
     this.seen = new Set()
   }
 
@@ -37,9 +39,9 @@ export class Twins {
     return isOther ? undefined : this.differences[name]
   }
 
-  check (name, ours, koa) {
+  check (name, ours, koa, request) {
     this.seen.add(name)
-    this.differences[name].check(ours, koa)
+    this.differences[name].check(ours, koa, request)
   }
 
   assertAllSeen () {
