@@ -3,7 +3,7 @@
  * those of middleware/ that log, count and so on. No network is in it: app_inject. What the log
  * writes goes to /dev/null, by a thread that is not in it either.
  *
- *     meson compile -C build tests/bench/layers && build/tests/bench/layers
+ *     meson compile -C build tests/bench/layers && build/tests/bench/layers [BATCHES]
  *
  * In a release build, please.
  */
@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#define BATCHES 40 /* of which the quickest counts */
+static int batches = 40; /* of which the quickest counts */
 #define REQUESTS 2000
 
 static int pass(ctx_t *ctx) {
@@ -44,7 +44,7 @@ static double now(void) {
 
 static void measure(app_t *app, void *arg) {
     double *best = arg;
-    for (int batch = 0; batch < BATCHES; batch++) {
+    for (int batch = 0; batch < batches; batch++) {
         double began = now();
         for (int i = 0; i < REQUESTS; i++)
             app_response_free(app_inject(app, &(app_request_t){.url = "/hello"}));
@@ -80,7 +80,9 @@ static void show(const char *name, middleware_t layer, double nothing) {
     printf("%-28s %6.0f\n", name, time_of(app) - nothing);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1)
+        batches = atoi(argv[1]);
     double nothing = time_of_layers(0);
     int fd = open("/dev/null", O_WRONLY);
     printf("%-28s %6.0f\n", "a request without any", nothing);
