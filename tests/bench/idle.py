@@ -44,17 +44,30 @@ def connect(port, request):
     return client
 
 
+def bytes_each(pid, port, request, count):
+    """What each of `count` connections adds, when some are there already."""
+    clients = [connect(port, request) for _ in range(WARM_UP)]
+    time.sleep(0.3)  # what the answers took has been given back
+    before = private_dirty(pid)
+    clients += [connect(port, request) for _ in range(count)]
+    time.sleep(0.3)
+    size = (private_dirty(pid) - before) / count
+    for client in clients:
+        client.close()
+    return size
+
+
+def allow_connections():
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+
+
 def measure(server, request, count, deflate):
     environment = dict(os.environ, PORT='0', DEFLATE=deflate)
     process = subprocess.Popen([server], env=environment, stdout=subprocess.PIPE, text=True)
     try:
         port = int(process.stdout.readline().rsplit(':', 1)[1].split('/')[0])
-        clients = [connect(port, request) for _ in range(WARM_UP)]
-        time.sleep(0.3)  # what the answers took has been given back
-        before = private_dirty(process.pid)
-        clients += [connect(port, request) for _ in range(count)]
-        time.sleep(0.3)
-        return (private_dirty(process.pid) - before) / count
+        return bytes_each(process.pid, port, request, count)
     finally:
         process.kill()
         process.wait()
@@ -64,8 +77,7 @@ def main():
     if len(sys.argv) < 2:
         sys.exit(__doc__)
     server, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10000
-    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+    allow_connections()
     kinds = {
         'keep-alive': (GET, '0'),
         'WebSocket': (UPGRADE + '\r\n', '0'),
@@ -77,4 +89,5 @@ def main():
         print(f'{name}: {size:,.0f} bytes{note}')
 
 
-main()
+if __name__ == '__main__':
+    main()

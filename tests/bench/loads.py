@@ -1,0 +1,124 @@
+"""Rows that are measured under load: what they send, and what Acacia is to reach beside others."""
+import dataclasses
+import json
+import statistics
+import subprocess
+
+from servers import LOAD_CPU, pinned
+
+BROWSER = [
+    'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) '
+    'Chrome/126.0.0.0 Safari/537.36',
+    'Accept: text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8',
+    'Accept-Language: en-US,en;q=0.9,de;q=0.8',
+    'Accept-Encoding: gzip, deflate, br, zstd',
+    'Cache-Control: no-cache',
+    'Upgrade-Insecure-Requests: 1',
+    'Sec-Fetch-Dest: document',
+    'Sec-Fetch-Mode: navigate',
+    'Sec-Fetch-Site: none',
+    'Cookie: session=0123456789abcdef0123456789abcdef; theme=dark',
+]
+
+
+@dataclasses.dataclass
+class Row:
+    key: str
+    title: str
+    what: str  # see Servers.names
+    arguments: list
+    targets: list = ()  # (of whom, how many times their CPU time Acacia may take)
+    unit: str = 'request'
+
+    @property
+    def program(self):
+        return 'http_load' if self.what in ('http', 'tls') else 'ws_load'
+
+
+def echo(key, title, size, connections, targets, *more, what='ws'):
+    arguments = ['--path', '/echo', '--size', size, '--connections', connections, *more]
+    return Row(key, title, what, [str(one) for one in arguments], targets, 'message')
+
+
+def broadcast(key, title, depth):
+    arguments = ['--path', '/broadcast', '--broadcast', '--connections', '500', '--size', '64',
+                 '--depth', str(depth)]
+    return Row(key, title, 'ws', arguments, [('uWebSockets', 1)], 'delivery')
+
+
+UWS = [('uWebSockets', 1)]
+UWS_TEXT = [('uWebSockets', 1 / 0.9)]
+
+ROWS = [
+    Row('http', 'HTTP, 64 connections kept alive', 'http', [], [('uWebSockets', 1), ('floor', 1.1)]),
+    Row('pipelined', 'HTTP, 16 requests at once', 'http', ['--depth', '16'], UWS),
+    Row('close', 'HTTP, a connection per request', 'http', ['--close'], [*UWS, ('nginx', 1)]),
+    echo('ws-32', 'echo, 64 sockets, 32 bytes', 32, 64, UWS),
+    echo('ws-16k', 'echo, 16 sockets, 16 KiB', 16 << 10, 16, UWS),
+    echo('ws-16k-text', 'echo, 16 sockets, 16 KiB of text', 16 << 10, 16, UWS_TEXT, '--text'),
+    echo('ws-1m', 'echo, 4 sockets, 1 MiB', 1 << 20, 4, UWS),
+    echo('ws-1m-text', 'echo, 4 sockets, 1 MiB of text', 1 << 20, 4, UWS_TEXT, '--text'),
+    broadcast('broadcast', 'broadcast of 64 bytes to 500 sockets', 1),
+    broadcast('broadcast-16', 'the same, sixteen on their way', 16),
+    echo('deflate', 'echo, 64 sockets, 1 KiB of JSON by permessage-deflate', 1024, 64,
+         [('node, ws', 1 / 3)], '--json', '--deflate', what='deflate'),
+    Row('tls', 'https, 64 connections kept alive', 'tls', ['--tls']),
+    Row('tls-pipelined', 'https, 16 requests at once', 'tls', ['--tls', '--depth', '16']),
+    echo('tls-ws-32', 'wss echo, 64 sockets, 32 bytes', 32, 64, [], '--tls', what='wss'),
+    echo('tls-ws-16k', 'wss echo, 16 sockets, 16 KiB', 16 << 10, 16, [], '--tls', what='wss'),
+    echo('tls-ws-1m', 'wss echo, 4 sockets, 1 MiB', 1 << 20, 4, [], '--tls', what='wss'),
+]
+
+
+class Figures:
+    """What the rounds have found for one server."""
+
+    def __init__(self, results):
+        self.results = results
+
+    def median(self, value):
+        return statistics.median(value(one) for one in self.results)
+
+    @property
+    def user(self):
+        return self.median(lambda one: one['user_us'])
+
+    @property
+    def system(self):
+        return self.median(lambda one: one['system_us'])
+
+    @property
+    def cpu(self):
+        return self.median(lambda one: one['user_us'] + one['system_us'])
+
+    @property
+    def rate(self):
+        return self.median(lambda one: one['count'] / one['seconds'])
+
+    @property
+    def spread(self):
+        """Half the way from the least to the most, as a part of the median."""
+        all_of_them = [one['user_us'] + one['system_us'] for one in self.results]
+        return (max(all_of_them) - min(all_of_them)) / 2 / self.cpu if self.cpu else 0
+
+
+def load(build, program, server, arguments, seconds, warm_up=0.15, timeout=60):
+    command = [build / 'tests' / 'bench' / program, '--port', str(server.port), '--pids',
+               str(server.pid), '--seconds', str(seconds), '--warm-up', str(warm_up), *arguments]
+    done = subprocess.run(pinned(LOAD_CPU, command), capture_output=True, text=True,
+                          timeout=timeout, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f'{server.name}: {done.stderr.strip()[:500]}')
+    return json.loads(done.stdout)
+
+
+def measure(servers, row, rounds, seconds):
+    """{server: Figures}, by rounds in which they take turns."""
+    names = servers.names(row.what)
+    results = {name: [] for name in names}
+    for number in range(rounds):
+        turn = number % len(names)
+        for name in names[turn:] + names[:turn]:
+            server = servers.get(name, row.what)
+            results[name].append(load(servers.build, row.program, server, row.arguments, seconds))
+    return {name: Figures(found) for name, found in results.items()}
