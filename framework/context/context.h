@@ -139,6 +139,8 @@ struct context {
     bytes_t body;          /* of a stream only the length, if it is a file's */
     body_stream_t *stream; /* NULL unless it is one */
     int message_status;
+    const char *length_text; /* of a Content-Length that context_set_length has made … */
+    uint64_t length;         /* … for this */
     uint64_t body_sent, body_announced; /* bytes; 0 announced if nobody knows how many */
     struct finisher *finishers;
     body_kind_t kind : 8;

@@ -36,6 +36,8 @@ int context_set_length(struct context *context, uint64_t length) {
         return context_no_memory(context);
     size_t digits = write_decimal(value, length);
     value[digits] = '\0';
+    context->length_text = value;
+    context->length = length;
     return context_put_header(context, "Content-Length", 14, value, digits);
 }
 

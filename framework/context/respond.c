@@ -28,8 +28,21 @@ static bool is_head(const struct context *context) {
 
 /* --- The head --------------------------------------------------------------------------------- */
 
+/* Is Content-Length still the one that we have made? As a rule it is, and need not be read. */
+static bool has_own_length(const struct context *context) {
+    const struct headers *headers = &context->headers;
+    for (uint32_t i = headers->count; i-- > 0;)
+        if (headers->list[i].value == context->length_text)
+            return true;
+    return false;
+}
+
 /* The length that is announced, if it is one. */
 static bool announced_length(const struct context *context, uint64_t *length) {
+    if (has_own_length(context)) {
+        *length = context->length;
+        return true;
+    }
     const char *text = headers_get(&context->headers, "Content-Length");
     size_t digits = 0;
     for (*length = 0; text && text[digits] >= '0' && text[digits] <= '9' && digits < 19; digits++)

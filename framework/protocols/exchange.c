@@ -23,8 +23,9 @@ bool headers_at(const struct headers *headers, size_t index, const char **name,
 
 int headers_grow(struct headers *headers, struct arena *arena) {
     uint32_t capacity = headers->capacity ? headers->capacity * 2 : 16;
+    size_t size = headers->count * sizeof *headers->list, wanted = capacity * sizeof *headers->list;
     struct header *list =
-        arena_resize(arena, headers->list, headers->count * sizeof *list, capacity * sizeof *list);
+        size ? arena_resize(arena, headers->list, size, wanted) : arena_alloc(arena, wanted);
     if (!list)
         return UV_ENOMEM;
     headers->list = list;

@@ -1,7 +1,7 @@
 #include "protocols/http1_head.h"
 
-#include "runtime/decimal.h"
 #include "protocols/status.h"
+#include "runtime/decimal.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -35,6 +35,16 @@ static size_t headers_size(const struct headers *headers) {
     return size;
 }
 
+static char *put_status_line(char *at, int status, const char *message, size_t length) {
+    if (status == 200 && strcmp(message, "OK") == 0)
+        return PUT_LITERAL(at, "HTTP/1.1 200 OK\r\n"); /* as nearly all */
+    at = PUT_LITERAL(at, "HTTP/1.1 ");
+    at += write_decimal(at, (uint64_t)status);
+    *at++ = ' ';
+    at = put(at, message, length);
+    return PUT_LITERAL(at, "\r\n");
+}
+
 static char *put_connection(char *at, const struct http1_framing *framing) {
     if (!framing->keep_alive)
         return PUT_LITERAL(at, "Connection: close\r\n");
@@ -51,11 +61,7 @@ int http1_write_head(struct connection *connection, const struct response_head *
         connection_reserve(connection, FIXED_SIZE + message_length + headers_size(headers));
     if (!start)
         return connection->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
-    char *at = PUT_LITERAL(start, "HTTP/1.1 ");
-    at += write_decimal(at, (uint64_t)head->status);
-    *at++ = ' ';
-    at = put(at, head->message, message_length);
-    at = PUT_LITERAL(at, "\r\n");
+    char *at = put_status_line(start, head->status, head->message, message_length);
     at = put_headers(at, headers);
     if (!head->bare && !headers_get(headers, "Date")) {
         at = PUT_LITERAL(at, "Date: ");

@@ -236,11 +236,17 @@ static bool is(const struct text *text, const char *name) {
     return strncasecmp(text->data, name, text->length) == 0;
 }
 
+/* Asked of every request, where strncasecmp takes four times as long. */
+static bool is_host(const char *name) {
+    return (name[0] | 0x20) == 'h' && (name[1] | 0x20) == 'o' && (name[2] | 0x20) == 's' &&
+           (name[3] | 0x20) == 't';
+}
+
 /* Those that make a difference here. False if the message is malformed. */
 static bool note_field(struct http1_parser *p, const struct text *name, const struct text *value) {
     switch (name->length) {
     case 4:
-        if (!is(name, "Host"))
+        if (!is_host(name->data))
             break;
         p->hosts++;
         return authority_is_host(value->data, value->length);
@@ -290,7 +296,7 @@ static int check_head(struct http1_parser *p) {
         return fail(p, 400);
     if (p->codings == 1 && p->llhttp.http_minor == 0)
         return fail(p, 400); /* RFC 9112 6.1: faulty framing */
-    if (!target_is_clear(ex->url, headers_get(&ex->headers, "Host")))
+    if (*ex->url != '/' && !target_is_clear(ex->url, headers_get(&ex->headers, "Host")))
         return fail(p, 400);
     return 0;
 }

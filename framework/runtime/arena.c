@@ -5,20 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined __has_feature
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN 1
-#endif
-#endif
-#if defined __SANITIZE_ADDRESS__ || defined WITH_ASAN
+#if ARENA_POISONED
 #include <sanitizer/asan_interface.h>
 #define POISON(start, end) ASAN_POISON_MEMORY_REGION((start), (size_t)((end) - (start)))
 #define UNPOISON(start, size) ASAN_UNPOISON_MEMORY_REGION((start), (size))
-#define POOLING 0
 #else
 #define POISON(start, end) ((void)(start), (void)(end))
 #define UNPOISON(start, size) ((void)(start), (void)(size))
-#define POOLING 1
 #endif
 
 struct arena_chunk {
@@ -56,7 +49,8 @@ static struct arena_chunk *chunk_take(struct arena_pool *pool, size_t size) {
 
 static void chunk_give(struct arena_pool *pool, struct arena_chunk *chunk) {
     UNPOISON(chunk, chunk->size);
-    if (POOLING && pool && chunk->size == ARENA_CHUNK && pool->idle_count < pool->idle_limit) {
+    if (!ARENA_POISONED && pool && chunk->size == ARENA_CHUNK &&
+        pool->idle_count < pool->idle_limit) {
         chunk->next = pool->idle;
         pool->idle = chunk;
         pool->idle_count++;
@@ -118,7 +112,7 @@ bool arena_reserve(struct arena *arena, size_t size) {
     return true;
 }
 
-void *arena_alloc(struct arena *arena, size_t size) {
+void *arena_alloc_more(struct arena *arena, size_t size) {
     if (size > SIZE_MAX - 16)
         return NULL;
     size = arena_round(size ? size : 1);
@@ -128,11 +122,6 @@ void *arena_alloc(struct arena *arena, size_t size) {
     arena->at += size;
     UNPOISON(block, size);
     return block;
-}
-
-void *arena_zalloc(struct arena *arena, size_t size) {
-    void *block = arena_alloc(arena, size);
-    return block ? memset(block, 0, size) : NULL;
 }
 
 char *arena_copy(struct arena *arena, const char *data, size_t length) {

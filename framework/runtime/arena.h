@@ -11,6 +11,19 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
+
+#if defined __has_feature
+#if __has_feature(address_sanitizer)
+#define ARENA_POISONED 1
+#endif
+#endif
+#if !defined ARENA_POISONED && defined __SANITIZE_ADDRESS__
+#define ARENA_POISONED 1
+#endif
+#ifndef ARENA_POISONED
+#define ARENA_POISONED 0
+#endif
 
 #ifndef ARENA_CHUNK
 #define ARENA_CHUNK 4096 /* a build for tests makes it 64 */
@@ -50,11 +63,27 @@ static inline size_t arena_round(size_t size) {
     return (size + 15) & ~(size_t)15;
 }
 
-/* `size` bytes, not zeroed, aligned to 16. NULL when there is no memory. */
-void *arena_alloc(struct arena *arena, size_t size);
+/* The same as arena_alloc, for what has no room in the newest chunk, or is none. */
+void *arena_alloc_more(struct arena *arena, size_t size);
+
+/* `size` bytes, not zeroed, aligned to 16. NULL when there is no memory. Inline: a request takes a
+ * dozen of them. */
+static inline void *arena_alloc(struct arena *arena, size_t size) {
+    if (ARENA_POISONED) /* what was not handed out is, and the one that does that is not inline */
+        return arena_alloc_more(arena, size);
+    char *block = arena->at;
+    size_t room = (size_t)(arena->end - block);
+    if (size - 1 >= room || arena_round(size) > room)
+        return arena_alloc_more(arena, size);
+    arena->at = block + arena_round(size);
+    return block;
+}
 
 /* The same, zeroed. */
-void *arena_zalloc(struct arena *arena, size_t size);
+static inline void *arena_zalloc(struct arena *arena, size_t size) {
+    void *block = arena_alloc(arena, size);
+    return block ? memset(block, 0, size) : NULL;
+}
 
 /* A copy of `length` bytes with a NUL behind it. NULL when there is no memory. */
 char *arena_copy(struct arena *arena, const char *data, size_t length);

@@ -17,7 +17,9 @@
 static void *block;
 static bool fail;
 
-void *arena_alloc(struct arena *arena, size_t size) {
+static struct arena empty; /* it has no room, so that all is asked for here */
+
+void *arena_alloc_more(struct arena *arena, size_t size) {
     (void)arena;
     return block = fail ? NULL : malloc(size);
 }
@@ -32,12 +34,12 @@ static int release(void **state) {
 
 static void check_url(const char *url, const char *expected) {
     release(NULL);
-    assert_string_equal(escape_url(NULL, url), expected);
+    assert_string_equal(escape_url(&empty, url), expected);
 }
 
 static void check_html(const char *text, const char *expected) {
     release(NULL);
-    assert_string_equal(escape_html(NULL, text), expected);
+    assert_string_equal(escape_html(&empty, text), expected);
 }
 
 /* --- URLs ------------------------------------------------------------------------------------- */
@@ -112,8 +114,8 @@ static void html_has_entities(void **state) {
 static void no_memory(void **state) {
     (void)state;
     fail = true;
-    assert_null(escape_url(NULL, "/"));
-    assert_null(escape_html(NULL, "a"));
+    assert_null(escape_url(&empty, "/"));
+    assert_null(escape_html(&empty, "a"));
 }
 
 int main(void) {

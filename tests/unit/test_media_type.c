@@ -17,7 +17,9 @@
 static char *block;
 static bool fails;
 
-void *arena_alloc(struct arena *arena, size_t size) {
+static struct arena empty; /* it has no room, so that all is asked for here */
+
+void *arena_alloc_more(struct arena *arena, size_t size) {
     (void)arena;
     free(block);
     return block = fails ? NULL : malloc(size);
@@ -43,14 +45,14 @@ static int release(void **state) {
 /* At an address of its own, so that the sanitizer sees its end. */
 static void check_charset(const char *value, const char *expected) {
     char *copy = strdup(value);
-    assert_string_equal(media_type_charset(NULL, copy), expected);
+    assert_string_equal(media_type_charset(&empty, copy), expected);
     free(copy);
 }
 
 static const char *match(const char *value, const char *const *types) {
     const char *found = "not set";
     char *copy = value ? strdup(value) : NULL;
-    assert_int_equal(media_type_is(NULL, copy, types, &found), 0);
+    assert_int_equal(media_type_is(&empty, copy, types, &found), 0);
     free(copy);
     return found;
 }
@@ -72,7 +74,7 @@ static void charsets(void **state) {
 
 static void no_charset(void **state) {
     (void)state;
-    assert_string_equal(media_type_charset(NULL, NULL), "");
+    assert_string_equal(media_type_charset(&empty, NULL), "");
     check_charset("", "");
     check_charset("text/html", "");
     check_charset("text/html; charset=\"\"", "");
@@ -169,8 +171,8 @@ static void no_memory(void **state) {
     (void)state;
     const char *found = "not set";
     fails = true;
-    assert_null(media_type_charset(NULL, "a/b; charset=x"));
-    assert_int_equal(media_type_is(NULL, "a/b", (const char *const[]){"a/*", NULL}, &found),
+    assert_null(media_type_charset(&empty, "a/b; charset=x"));
+    assert_int_equal(media_type_is(&empty, "a/b", (const char *const[]){"a/*", NULL}, &found),
                      UV_ENOMEM);
     assert_string_equal(found, "not set");
     assert_string_equal(IS("a/b", "a/b"), "a/b");

@@ -16,7 +16,9 @@
 static void *blocks[8];
 static size_t block_count, fail_at;
 
-void *arena_alloc(struct arena *arena, size_t size) {
+static struct arena empty; /* it has no room, so that all is asked for here */
+
+void *arena_alloc_more(struct arena *arena, size_t size) {
     (void)arena;
     if (fail_at && block_count + 1 == fail_at)
         return NULL;
@@ -63,7 +65,7 @@ static void check_list(int (*negotiate)(struct arena *, const char *, const char
                        const char *header, const char *const *expected) {
     const char *const *list = NULL;
     release(NULL);
-    assert_int_equal(negotiate(NULL, header, &list), 0);
+    assert_int_equal(negotiate(&empty, header, &list), 0);
     for (; *expected; expected++, list++) {
         assert_non_null(*list);
         assert_string_equal(*list, *expected);
@@ -283,7 +285,7 @@ static void no_memory(void **state) {
     static const char *const unset[] = {NULL};
     for (fail_at = 1; fail_at <= 3; fail_at++) {
         const char *const *list = unset;
-        assert_int_equal(negotiate_encodings(NULL, "gzip, br", &list), UV_ENOMEM);
+        assert_int_equal(negotiate_encodings(&empty, "gzip, br", &list), UV_ENOMEM);
         assert_ptr_equal(list, unset);
         while (block_count > 0)
             free(blocks[--block_count]);
@@ -319,7 +321,7 @@ static void many_items_take_no_long(void **state) {
     for (size_t i = 0; i < 16384; i++)
         header[i] = i % 2 ? ',' : 'a';
     header[16384] = '\0';
-    assert_int_equal(negotiate_charsets(NULL, header, &list), 0);
+    assert_int_equal(negotiate_charsets(&empty, header, &list), 0);
     size_t count = 0;
     while (list[count])
         count++;

@@ -43,18 +43,13 @@ void arena_release(struct arena *arena) {
     }
 }
 
-void *arena_alloc(struct arena *arena, size_t size) {
+void *arena_alloc_more(struct arena *arena, size_t size) {
     struct arena_chunk *chunk = count_malloc(sizeof *chunk + size);
     if (!chunk)
         return NULL;
     chunk->next = arena->chunks;
     arena->chunks = chunk;
     return chunk->data;
-}
-
-void *arena_zalloc(struct arena *arena, size_t size) {
-    void *block = arena_alloc(arena, size);
-    return block ? memset(block, 0, size) : NULL;
 }
 
 char *arena_copy(struct arena *arena, const char *data, size_t length) {
