@@ -10,18 +10,14 @@ import { HOST, METHODS, controlCharacters, hostFor, httpDifferences, joinHead, l
   './traffic/http.mjs'
 import { isClear, makeContent, makeRange, makeSession, middlewareDifferences, normal, rangeDifference, tooFar } from './traffic/middleware.mjs'
 import { Twins, playAll } from './traffic/twins.mjs'
-import { BINARY, SIZES, TEXT, binaryOf, endings, handshake, makeConversation, makeHandshake, makeMessage, makeSteps,
-  playConversation, playSteps, socketDifferences, strangeHandshakes, textOf } from './traffic/websocket.mjs'
+import { BINARY, SIZES, TEXT, binaryOf, endings, endingsOfDeflate, handshake, makeConversation, makeHandshake, makeMessage, makeSteps,
+  playConversation, playSteps, deflateDifferences, socketDifferences, strangeHandshakes, strangeOffers, textOf } from './traffic/websocket.mjs'
 
 console.log(`SEED=${seed}`)
 
-// Those of features.js; save deflate, which comes with the WebSocket issue.
+// Those of features.js; save deflate, which is compared below.
 const middlewares = ['allowed-methods', 'basic-auth', 'body-parser', 'compress', 'conditional', 'cors', 'etag', 'range',
   'rate-limit', 'response-time', 'session', 'static']
-
-// What comes with the WebSocket issue: a chooser of subprotocols, a message sent in fragments, permessage-deflate.
-const CHOOSES = false
-const FRAGMENTS = false
 
 // --- What differs on purpose ---------------------------------------------------------------------
 
@@ -57,21 +53,12 @@ const differences = {
       assert.equal(ours.rest, koa.rest)
     }
   },
-  'Latin-1 in filename=': latin1InFileName,
-  'a WebSocket that is refused': {
-    why: 'it is answered as any request that fails; ws has an answer of its own',
-    check (ours, koa) {
-      assert.match(ours.head, /^HTTP\/1.1 401 Unauthorized\r\nConnection: close\r\n.*\r\nWWW-Authenticate: Bearer$/s)
-      assert.equal(ours.rest, koa.rest)
-    }
-  }
+  'Latin-1 in filename=': latin1InFileName
 }
 
 // Bodies are well framed here, and no WebSocket is without a route.
 delete differences['a malformed body']
 delete differences['a WebSocket that nothing matched']
-
-const twins = new Twins(differences, normal)
 
 // --- Pages ---------------------------------------------------------------------------------------
 
@@ -209,7 +196,7 @@ const pages = { make, strange, targets: ['/', '/negotiate', '/nope?x'], differen
 const handshakes = [
   ...strangeHandshakes({
     path: '/echo',
-    protocols: ['chat.v1', 'chat.v1, x', ...(CHOOSES ? ['x, chat.v1', 'CHAT.V1', 'x'] : [])],
+    protocols: ['chat.v1', 'chat.v1, x', 'x, chat.v1', 'CHAT.V1', 'x'],
     unmatched: [],
     malformed: ['/close/%zz', '/close/%ff']
   }),
@@ -220,31 +207,32 @@ const handshakes = [
 const ends = endings(64 * KIB)
 const endsOfBoth = ends.filter(({ differs }) => !differs)
 
-const protocols = ['chat.v1', 'chat.v1, superchat', ...(CHOOSES ? ['a', 'a, chat.v1'] : [])]
+const protocols = ['chat.v1', 'chat.v1, superchat', 'a', 'a, chat.v1']
 
 const sizes = SIZES.filter(size => size <= 64 * KIB)
 
-function makeTalk (r, i) {
+const makeTalk = compresses => (r, i) => {
   const path = r.pick([
     () => '/echo' + r.pick(['', '', '/', '?x=1']),
     () => '/info' + r.pick(['', '?a=1', '?a=1&a=2&b=%C3%A9+c']),
     () => `/close/${r.pick([1000, 1001, 1002, 1003, 1007, 1008, 1011, 1014, 3000, 3999, 4000, 4999])}`,
-    ...(FRAGMENTS ? [() => '/fragments'] : []),
+    () => '/fragments',
     () => '/slow',
     () => '/nope'
   ])()
   return makeConversation(r, i, {
-    strange: handshakes,
-    ends: /close|nope/.test(path) ? endsOfBoth : ends,
-    hello: makeHandshake(r, path, protocols),
-    message: r => r.one(0.4) && path !== '/slow'
-      ? makeMessage(r, BINARY, binaryOf(r, sizes))
-      : makeMessage(r, TEXT, textOf(r, sizes))
+    compresses,
+    strange: compresses ? [...strangeOffers('/echo'), ...handshakes] : handshakes,
+    ends: compresses ? endingsOfDeflate(64 * KIB) : /close|nope/.test(path) ? endsOfBoth : ends,
+    hello: makeHandshake(r, path, protocols, compresses),
+    message: (r, hello) => r.one(0.4) && path !== '/slow'
+      ? makeMessage(r, BINARY, binaryOf(r, sizes), compresses ? hello : undefined)
+      : makeMessage(r, TEXT, textOf(r, sizes), compresses ? hello : undefined)
   })
 }
 
 // One room after the other, since everybody hears what is said at /broadcast.
-const makeRoom = r => makeSteps(r, ['/broadcast', '/broadcast', '/broadcast', '/echo'], protocols)
+const makeRoom = compresses => r => makeSteps(r, ['/broadcast', '/broadcast', '/broadcast', '/echo'], protocols, compresses)
 
 // --- All of it -----------------------------------------------------------------------------------
 
@@ -260,18 +248,30 @@ const makeLimited = r => ({
   fin: false
 })
 
-const playPage = (page, r, clock) => playRequests(twins, page, r, clock)
-const playTalk = (talk, r, clock) => playConversation(twins, talk, clock)
-const playRoom = room => playSteps(twins, room)
-
 const skip = parseInt(process.versions.node) < 20 && '@koa/router needs node 20'
 
+const start = (twins, names) => twins.start('tests/twin/features', 'features.js', { MIDDLEWARE: names.join() })
+const playTalks = (twins, kind, count, compresses) =>
+  playAll(kind, count * scale, makeTalk(compresses), (talk, r, clock) => playConversation(twins, talk, clock))
+const playRooms = (twins, kind, count, compresses) =>
+  playAll(kind, count * scale, makeRoom(compresses), room => playSteps(twins, room), { atOnce: 1 })
+
 describe('features', { skip }, () => {
-  before(() => twins.start('tests/twin/features', 'features.js', { MIDDLEWARE: middlewares.join() }))
+  const twins = new Twins(differences, normal)
+  const playPage = (page, r, clock) => playRequests(twins, page, r, clock)
+  before(() => start(twins, middlewares))
   test('the same limit', () => playAll('limited', 30, makeLimited, playPage, { atOnce: 1 }))
   test('the same answers to the same requests', () => playAll('page', 3000 * scale, (r, i) => makePage(r, i, pages), playPage))
-  test('the same answers to the same frames', () => playAll('socket', 600 * scale, makeTalk, playTalk))
-  test('everybody hears the same', () => playAll('broadcast', 40 * scale, makeRoom, playRoom, { atOnce: 1 }))
+  test('the same answers to the same frames', () => playTalks(twins, 'socket', 600, false))
+  test('everybody hears the same', () => playRooms(twins, 'broadcast', 40, false))
   test('each difference was seen', () => twins.assertAllSeen())
+  test('ours has said nothing on stderr, and ends well', () => twins.stop())
+})
+
+describe('with compression', { skip }, () => {
+  const twins = new Twins({ ...differences, ...deflateDifferences })
+  before(() => start(twins, ['deflate']))
+  test('the same answers to the same frames', () => playTalks(twins, 'compressed', 600, true))
+  test('everybody hears the same', () => playRooms(twins, 'compressed broadcast', 20, true))
   test('ours has said nothing on stderr, and ends well', () => twins.stop())
 })

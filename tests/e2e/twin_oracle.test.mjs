@@ -9,13 +9,10 @@ import { makeAccept, makeConditional, makeCookie, makeForwarded, makeHost, makeR
 import { METHODS, TYPES, aMibAndMore, closing, controlCharacters, hostFor, httpDifferences, latin1InFileName, joinHead, makeOtherHeader, makePage, makeRequest, playRequests,
   strangeRequests } from './traffic/http.mjs'
 import { Twins, playAll } from './traffic/twins.mjs'
-import { BINARY, TEXT, binaryOf, endings, handshake, makeConversation, makeHandshake, makeMessage, playConversation,
-  socketDifferences, strangeHandshakes, textOf } from './traffic/websocket.mjs'
+import { BINARY, TEXT, binaryOf, endings, endingsOfDeflate, handshake, makeConversation, makeHandshake, makeMessage, playConversation,
+  deflateDifferences, socketDifferences, strangeHandshakes, strangeOffers, textOf } from './traffic/websocket.mjs'
 
 console.log(`SEED=${seed}`)
-
-// What comes with the WebSocket issue: a chooser of subprotocols. Until then the first one is taken.
-const CHOOSES = false
 
 // --- What differs on purpose ---------------------------------------------------------------------
 
@@ -347,17 +344,16 @@ const playPages = (twins, kind, count) =>
 
 const handshakes = [...strangeHandshakes({
   path: '/ws/echo',
-  protocols: ['chat', 'v2.chat', ...(CHOOSES ? ['x, chat', 'x, v2.chat', 'v2.chat, chat', 'CHAT', 'x'] : [])],
+  protocols: ['chat', 'v2.chat', 'x, chat', 'x, v2.chat', 'v2.chat, chat', 'CHAT', 'x'],
   unmatched: ['/', '/ws', '/ws/', '/ws/room', '/ws/room/', '/ws/room/a/b', '/inspect', '/ws//echo'],
   malformed: ['/ws/room/%zz', '/ws/room/%ff', '/ws/room/%00']
 }), ...['999', '1004', '1005', '1016', '5000', 'abc'].map(code =>
   ({ bytes: handshake(`/ws/close/${code}`), differs: 'a close code that may not be sent' }))]
 const ends = endings(MIB)
 const endsOfBoth = ends.filter(({ differs }) => !differs)
-const protocols = ['chat', 'chat, superchat', 'chat,v2.chat', 'v2.chat',
-  ...(CHOOSES ? ['a ,\tv2.chat', 'a,A', 'v2.chat,chat'] : [])]
+const protocols = ['chat', 'chat, superchat', 'chat,v2.chat', 'v2.chat', 'a ,\tv2.chat', 'a,A', 'v2.chat,chat']
 
-function makeTalk (r, i) {
+const makeTalk = compresses => (r, i) => {
   const path = r.pick([
     () => '/ws/echo' + r.pick(['', '', '/', '?x=1', '#x']),
     () => `/ws/room/${inPath(r, r.text(10).replace(/[\0-\x1f]/g, '') || 'x')}${r.pick(['', '/',
@@ -366,15 +362,16 @@ function makeTalk (r, i) {
     () => '/ws/ping'
   ])()
   return makeConversation(r, i, {
-    strange: handshakes,
-    ends: path.startsWith('/ws/close/') ? endsOfBoth : ends,
-    hello: makeHandshake(r, path, protocols),
-    message: r => r.one(0.4) ? makeMessage(r, BINARY, binaryOf(r)) : makeMessage(r, TEXT, textOf(r))
+    compresses,
+    strange: compresses ? [...strangeOffers('/ws/echo'), ...handshakes] : handshakes,
+    ends: compresses ? endingsOfDeflate(MIB) : path.startsWith('/ws/close/') ? endsOfBoth : ends,
+    hello: makeHandshake(r, path, protocols, compresses),
+    message: (r, hello) => r.one(0.4) ? makeMessage(r, BINARY, binaryOf(r), compresses ? hello : undefined) : makeMessage(r, TEXT, textOf(r), compresses ? hello : undefined)
   })
 }
 
-const playTalks = (twins, kind, count) =>
-  playAll(kind, count * scale, makeTalk, (talk, r, clock) => playConversation(twins, talk, clock))
+const playTalks = (twins, kind, count, compresses) =>
+  playAll(kind, count * scale, makeTalk(compresses), (talk, r, clock) => playConversation(twins, talk, clock))
 
 // --- Both ----------------------------------------------------------------------------------------
 
@@ -382,8 +379,15 @@ describe('alone', () => {
   const twins = new Twins(differences)
   before(() => twins.start('tests/twin/oracle', 'oracle.mjs', { DEFLATE: '0' }))
   test('the same answers to the same requests', () => playPages(twins, 'page', 3000))
-  test('the same answers to the same frames', () => playTalks(twins, 'socket', 1000))
+  test('the same answers to the same frames', () => playTalks(twins, 'socket', 1000, false))
   test('each difference was seen', () => twins.assertAllSeen())
+  test('ours has said nothing on stderr, and ends well', () => twins.stop())
+})
+
+describe('with compression', () => {
+  const twins = new Twins({ ...differences, ...deflateDifferences })
+  before(() => twins.start('tests/twin/oracle', 'oracle.mjs', { DEFLATE: '1' }))
+  test('the same answers to the same frames', () => playTalks(twins, 'compressed', 1000, true))
   test('ours has said nothing on stderr, and ends well', () => twins.stop())
 })
 

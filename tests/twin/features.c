@@ -338,22 +338,20 @@ static int echo(ctx_t *ctx) {
     return ws_on_message(ctx->websocket, send_back);
 }
 
-/* The subprotocol is the first one that was offered. */
-static const char *subprotocol(ctx_t *ctx) {
-    const char *offered = ctx_get(ctx, "Sec-WebSocket-Protocol");
-    return ctx_printf(ctx, "%.*s", (int)strcspn(offered, ", \t"), offered);
-}
-
 static int info(ctx_t *ctx) {
+    websocket_t *ws = ctx->websocket;
+    int err = ws_accept(ws);
+    if (err)
+        return err;
     json_t *all = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s?, s:s, s:b}", "path", ctx->path, "query",
-                            ctx_query_json(ctx), "protocol", subprotocol(ctx), "extensions", "",
-                            "ip", ctx_ip(ctx), "cookie", ctx_cookie(ctx, "plain"), "method",
-                            ctx->method, "hasRes", false);
+                            ctx_query_json(ctx), "protocol", ws_protocol(ws), "extensions",
+                            ws_extensions(ws), "ip", ctx_ip(ctx), "cookie",
+                            ctx_cookie(ctx, "plain"), "method", ctx->method, "hasRes", false);
     char *text = json_dumps(all, JSON_COMPACT);
     json_decref(all);
     if (!text)
         return UV_ENOMEM;
-    int err = ws_send_text(ctx->websocket, text);
+    err = ws_send_text(ws, text);
     free(text);
     return err;
 }
@@ -377,6 +375,13 @@ static int tell_others(ctx_t *ctx, const ws_message_t *message) {
 
 static int broadcast(ctx_t *ctx) {
     return ws_on_message(ctx->websocket, tell_others);
+}
+
+static int send_fragments(ctx_t *ctx) {
+    websocket_t *ws = ctx->websocket;
+    ws_send_fragment(ws, (ws_message_t){"one ", 4, false}, false);
+    ws_send_fragment(ws, (ws_message_t){"two ", 4, false}, false);
+    return ws_send_fragment(ws, (ws_message_t){"three", 5, false}, true);
 }
 
 /* Not ws_sendf, for which a text ends at a NUL. */
@@ -444,6 +449,7 @@ static void use_sockets(app_t *app) {
     app_ws_use(app, route_all("/close/:code", say_goodbye));
     app_ws_use(app, route_all("/terminate", terminate));
     app_ws_use(app, route_all("/broadcast", broadcast));
+    app_ws_use(app, route_all("/fragments", send_fragments));
     app_ws_use(app, route_all("/slow", slow));
     app_ws_use(app, route_all("/private", welcome));
     app_ws_use(app, no_route);
@@ -452,9 +458,14 @@ static void use_sockets(app_t *app) {
 /* The port is that of the command line, or PORT, as for features.js. */
 int main(int argc, char **argv) {
     static const char *const keys[] = {"newkey", "oldkey", NULL};
+    static const char *const protocols[] = {"chat.v1", NULL};
+    const ws_deflate_t deflate = {.threshold = 256, .own_compressor = true};
     const char *port = argc > 1 ? argv[1] : getenv("PORT");
-    app_t *app = app_new_with(
-        &(app_options_t){.ws.message_size = 64 << 10, .ws.any_origin = true, .keys = keys});
+    app_t *app = app_new_with(&(app_options_t){.ws.message_size = 64 << 10,
+                                               .ws.any_origin = true,
+                                               .ws.protocols = protocols,
+                                               .ws.deflate = is_used("deflate") ? &deflate : NULL,
+                                               .keys = keys});
     app_on_error(app, ignore);
     use_middleware(app);
     use_routes(app);

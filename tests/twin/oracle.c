@@ -293,15 +293,10 @@ static int ws_echo(ctx_t *ctx) {
     return ws_on_message(ctx->websocket, send_back);
 }
 
-/* The subprotocol is the first one that was offered. */
-static const char *subprotocol(ctx_t *ctx) {
-    const char *offered = ctx_get(ctx, "Sec-WebSocket-Protocol");
-    return ctx_printf(ctx, "%.*s", (int)strcspn(offered, ", \t"), offered);
-}
-
 static int ws_room(ctx_t *ctx) {
-    json_t *hello = json_pack("{s:s, s:s, s:o, s:s}", "id", ctx_param(ctx, "id"), "path", ctx->path,
-                              "query", ctx_query_json(ctx), "protocol", subprotocol(ctx));
+    json_t *hello =
+        json_pack("{s:s, s:s, s:o, s:s}", "id", ctx_param(ctx, "id"), "path", ctx->path, "query",
+                  ctx_query_json(ctx), "protocol", ws_protocol(ctx->websocket));
     char *text = json_dumps(hello, JSON_COMPACT);
     json_decref(hello);
     if (!text)
@@ -357,17 +352,21 @@ static void use_sockets(app_t *app) {
     app_ws_use(app, route_all("/ws/ping", ws_ask));
 }
 
-static bool is_set(const char *name) {
+static bool is_set(const char *name, const char *to) {
     const char *value = getenv(name);
-    return value && strcmp(value, "1") == 0;
+    return value && strcmp(value, to) == 0;
 }
 
 int main(void) {
-    const char *port = getenv("PORT");
+    static const char *const protocols[] = {"chat", "v2.chat", NULL};
+    const char *port = getenv("PORT"), *max_payload = getenv("MAX_PAYLOAD");
     app_t *app = app_new_with(&(app_options_t){
         .ws.any_origin = true, /* as ws does */
+        .ws.protocols = protocols,
+        .ws.deflate = is_set("DEFLATE", "0") ? NULL : &(ws_deflate_t){0},
+        .ws.message_size = max_payload ? strtoul(max_payload, NULL, 10) : 0,
         .http.body_size = 16 << 20,
-        .proxy = is_set("PROXY"),
+        .proxy = is_set("PROXY", "1"),
         .silent = true,
     });
     use_routes(app);

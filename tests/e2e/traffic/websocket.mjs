@@ -1,8 +1,9 @@
-// WebSocket traffic: handshakes good and bad, frames that are whole, cut, fragmented or wrong, what comes back, and
-// what differs below any app.
+// WebSocket traffic: handshakes good and bad, frames that are whole, cut, fragmented, compressed or wrong, what comes
+// back, and what differs below any app.
 
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
+import zlib from 'node:zlib'
 import { HOST, joinHead, normalHead } from './http.mjs'
 import { Client, Pair, isOther, show } from './twins.mjs'
 
@@ -59,6 +60,17 @@ export const socketDifferences = {
   }
 }
 
+export const deflateDifferences = {
+  'a mistake, while something is being compressed': {
+    why: 'what was sent before it still arrives, and a close frame with the code; ws cuts the connection in the middle',
+    check (ours, koa) {
+      if (isSameSocket(ours, koa)) return
+      assert.match(`${ours.code}`, /^(1002|1007|1008|1009)$/)
+      assert.ok(isSameSocket({ ...ours, frames: ours.frames.slice(0, koa.frames.length) }, koa))
+    }
+  }
+}
+
 // --- Frames --------------------------------------------------------------------------------------
 
 // `bytes` takes more than it needs for the length if told so, and `length` may be a lie.
@@ -80,6 +92,49 @@ export function frame (opcode, payload = '', { fin = true, rsv = 0, masked = tru
 export const closeFrame = (code, reason = '') =>
   frame(CLOSE, Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(reason)]))
 
+// --- Compression ---------------------------------------------------------------------------------
+
+const RSV1 = 4
+const TAIL = Buffer.from([0, 0, 0xff, 0xff])
+
+// For itself, and in a window that every server agrees to.
+export const squeeze = data => zlib.deflateRawSync(data, { windowBits: 9, finishFlush: zlib.constants.Z_SYNC_FLUSH }).subarray(0, -4)
+
+// All of these messages, which may refer to each other.
+function unsqueeze (list) {
+  const all = Buffer.concat(list.flatMap(data => [data, TAIL]))
+  return zlib.inflateRawSync(all, { finishFlush: zlib.constants.Z_SYNC_FLUSH })
+}
+
+// When compression was agreed on it is up to each server which messages it compresses, and how well: what counts is
+// what they say. Fragments are put together.
+function readMessages (frames) {
+  const seen = []
+  const compressed = []
+  let known = 0
+  let message
+  for (const { first, opcode, payload } of frames) {
+    if (opcode >= CLOSE) {
+      seen.push({ first, opcode, payload })
+      continue
+    }
+    message = opcode === CONTINUATION ? message : { opcode, isCompressed: Boolean(first & 0x40), parts: [] }
+    message.parts.push(payload)
+    if (first < 0x80) continue
+    let whole = Buffer.concat(message.parts)
+    if (message.isCompressed) {
+      compressed.push(whole)
+      const all = unsqueeze(compressed)
+      whole = all.subarray(known)
+      known = all.length
+    }
+    seen.push({ first: 0x80 | message.opcode, opcode: message.opcode, payload: whole })
+  }
+  return seen
+}
+
+// --- What comes back -----------------------------------------------------------------------------
+
 // The answer to the handshake, and the frames behind it as far as they are complete.
 export function readSocket (bytes) {
   const end = bytes.indexOf('\r\n\r\n')
@@ -96,7 +151,8 @@ export function readSocket (bytes) {
     at = start + length
   }
   const code = frames.at(-1)?.opcode === CLOSE && frames.at(-1).payload.length >= 2 ? frames.at(-1).payload.readUInt16BE() : undefined
-  return { head, frames, code, rest: bytes.latin1Slice(at) }
+  const isCompressed = /^Sec-WebSocket-Extensions: permessage-deflate/mi.test(head)
+  return { head, frames: isCompressed ? readMessages(frames) : frames, code, rest: bytes.latin1Slice(at) }
 }
 
 export const isSameSocket = (a, b) => a.head === b.head && a.rest === b.rest && a.frames.length === b.frames.length &&
@@ -148,7 +204,20 @@ export const strangeHandshakes = ({ path, protocols, unmatched, malformed }) => 
   { bytes: handshake(path, [...UPGRADE, KEY, VERSION, 'Expect: foo']), differs: 'an expectation in a handshake' }
 ]
 
-export function makeHandshake (r, path, protocols = ['chat', 'chat, superchat', 'a ,\tb', 'a,A', '!#$%&\'*+-.^_`|~']) {
+const DEFLATE = 'permessage-deflate'
+const OFFERS = [
+  DEFLATE, DEFLATE, `${DEFLATE}; client_max_window_bits`, `${DEFLATE}; client_max_window_bits`, `${DEFLATE};client_max_window_bits=9`,
+  `${DEFLATE}; server_no_context_takeover`, `${DEFLATE}; client_no_context_takeover`, `${DEFLATE}; server_max_window_bits=10`,
+  `${DEFLATE}; server_max_window_bits="9" ; client_max_window_bits=15; server_no_context_takeover`,
+  `${DEFLATE}; server_max_window_bits=8`, `foo, ${DEFLATE}; client_max_window_bits, ${DEFLATE}`, 'foo', DEFLATE.toUpperCase()
+]
+const NO_OFFERS = [`${DEFLATE}; x`, `${DEFLATE}; server_max_window_bits=16`, `${DEFLATE}; server_max_window_bits`, 'foo;', DEFLATE.repeat(2) + ',']
+
+export const strangeOffers = path => NO_OFFERS.map(offer =>
+  ({ bytes: handshake(path, [...UPGRADE, KEY, VERSION, `Sec-WebSocket-Extensions: ${offer}`]) }))
+
+// With `compresses` most of them offer compression.
+export function makeHandshake (r, path, protocols = ['chat', 'chat, superchat', 'a ,\tb', 'a,A', '!#$%&\'*+-.^_`|~'], compresses = false) {
   const headers = [
     r.pick(['Upgrade: websocket', 'upgrade: WebSocket', 'UPGRADE: websocket ']),
     r.pick(['Connection: Upgrade', 'connection: upgrade', 'Connection: keep-alive, Upgrade', 'Connection: Upgrade, close', 'Connection: foo,upgrade']),
@@ -156,7 +225,8 @@ export function makeHandshake (r, path, protocols = ['chat', 'chat, superchat', 
     r.pick([VERSION, VERSION, 'sec-websocket-version: 8'])
   ].sort(() => r.below(3) - 1)
   if (r.one(0.3)) headers.push(`Sec-WebSocket-Protocol: ${r.pick(protocols)}`, ...(r.one(0.2) ? ['Sec-WebSocket-Protocol: second'] : []))
-  if (r.one(0.1)) headers.push(r.pick(['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits', 'Sec-WebSocket-Extensions: ;;;']))
+  if (compresses && r.one(0.8)) headers.push(`Sec-WebSocket-Extensions: ${r.pick(OFFERS)}`)
+  else if (!compresses && r.one(0.1)) headers.push(r.pick(['Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits', 'Sec-WebSocket-Extensions: ;;;']))
   if (r.one(0.2)) headers.push(r.pick(['Origin: http://evil.example', 'Cookie: a=b', 'Expect: 100-continue', 'Content-Length: 0']))
   return handshake(path, headers, `GET ${r.one(0.1) ? 'http://a' : ''}${path} HTTP/1.${r.one(0.03) ? 0 : 1}`)
 }
@@ -168,13 +238,16 @@ export const SIZES = [0, 1, 10, 124, 125, 126, 127, 128, 500, 4000, 65535, 65536
 export const textOf = (r, sizes = SIZES) => Buffer.from(r.text(r.one(0.05) ? r.pick(sizes) : r.below(60)))
 export const binaryOf = (r, sizes = SIZES) => r.bytes(r.one(0.05) ? r.pick(sizes) : r.below(60))
 
-// A message in one frame or in many, with pings and pongs between them.
-export function makeMessage (r, opcode, data) {
-  if (r.one(0.6)) return [frame(opcode, data)]
+// A message in one frame or in many, with pings and pongs between them; where `hello` offers compression, sometimes
+// compressed.
+export function makeMessage (r, opcode, data, hello) {
+  const rsv = hello?.includes(DEFLATE) && r.one(0.6) ? RSV1 : 0
+  if (rsv) data = squeeze(data)
+  if (r.one(0.6)) return [frame(opcode, data, { rsv })]
   const places = [0, ...r.some(4, () => r.below(data.length + 1)).sort((a, b) => a - b), data.length]
   return places.slice(1).flatMap((place, i) => [
     ...(r.one(0.2) ? [makeControl(r)] : []),
-    frame(i ? CONTINUATION : opcode, data.subarray(places[i], place), { fin: i === places.length - 2 })
+    frame(i ? CONTINUATION : opcode, data.subarray(places[i], place), { fin: i === places.length - 2, rsv: i ? 0 : rsv })
   ])
 }
 
@@ -185,13 +258,15 @@ const X = Buffer.from('x')
 const hex = text => Buffer.from(text, 'hex')
 const open = (opcode, payload) => frame(opcode, payload, { fin: false })
 
-const ends = [
-  // Goodbyes
+const goodbyes = [
   ...[1000, 1001, 1002, 1003, 1007, 1008, 1011, 1012, 1013, 1014, 3000, 3999, 4000, 4999].map(code =>
     (r, junk) => [closeFrame(code, r.pick(['', 'bye', 'tschüß', 'x'.repeat(123)])), ...junk]),
   (r, junk) => [frame(CLOSE), ...junk],
-  (r, junk) => [open(TEXT, 'he'), closeFrame(1000), ...junk],
-  // Wrong ones
+  (r, junk) => [open(TEXT, 'he'), closeFrame(1000), ...junk]
+]
+
+const wrongOnes = [
+  // Goodbyes
   ...[0, 999, 1004, 1005, 1006, 1015, 1016, 1999, 2999, 5000, 65535].map(code =>
     (r, junk) => [closeFrame(code, r.pick(['', 'bye'])), ...junk]),
   (r, junk) => [frame(CLOSE, X), ...junk],
@@ -199,7 +274,8 @@ const ends = [
   (r, junk) => [closeFrame(1000, 'x'.repeat(124)), ...junk],
   // Frames that there are not
   ...[3, 4, 5, 6, 7, 11, 12, 13, 14, 15].map(opcode => (r, junk) => [frame(opcode, X), ...junk]),
-  ...[1, 2, 4, 5, 7].map(rsv => (r, junk) => [frame(r.pick([TEXT, BINARY, PING, CLOSE]), X, { rsv }), ...junk]),
+  ...[1, 2, 5, 7].map(rsv => (r, junk) => [frame(r.pick([TEXT, BINARY, PING, CLOSE]), X, { rsv }), ...junk]),
+  (r, junk) => [frame(r.pick([PING, CLOSE]), X, { rsv: RSV1 }), ...junk],
   ...[TEXT, BINARY, PING, PONG, CLOSE].map(opcode => (r, junk) => [frame(opcode, '', { masked: false }), ...junk]),
   (r, junk) => [frame(TEXT, 'a long one without a mask', { masked: false }), ...junk],
   ...[PING, PONG, CLOSE].map(opcode => (r, junk) => [open(opcode), ...junk]),
@@ -216,10 +292,38 @@ const ends = [
   (r, junk) => [open(TEXT, hex('e282')), frame(CONTINUATION), ...junk],
   // Too many
   (r, junk) => [frame(TEXT, X, { length: 2 ** 53 }), ...junk],
+  (r, junk) => [open(TEXT, X), ...Array(16384).fill(open(CONTINUATION, X)), ...junk]
+]
+
+const ends = [
+  ...goodbyes,
+  ...wrongOnes,
   (r, junk) => [open(TEXT, X), ...Array(16382).fill(open(CONTINUATION, X)), frame(CONTINUATION, X), closeFrame(1000)],
-  (r, junk) => [open(TEXT, X), ...Array(16384).fill(open(CONTINUATION, X)), ...junk],
   (r, junk) => [...Array(40).fill(frame(PING, 'ping!')), closeFrame(1000)]
 ].map(make => ({ make }))
+
+// Compressed ones, and all others that both servers should end alike.
+const squeezed = (data, opcode = TEXT) => frame(opcode, squeeze(Buffer.from(data)), { rsv: RSV1 })
+const bomb = squeeze(Buffer.alloc(16 << 20))
+const MISTAKE = 'a mistake, while something is being compressed'
+const mistakes = limit => [
+  ...['ffff', '06', 'fdff', '01feff0000'].map(data => (r, junk) => [frame(r.pick([TEXT, BINARY]), hex(data), { rsv: RSV1 }), ...junk]),
+  (r, junk) => [squeezed(hex('61e282')), ...junk],
+  (r, junk) => [squeezed(hex('eda080')), ...junk],
+  (r, junk) => [frame(TEXT, squeeze(X), { rsv: RSV1, fin: false }), frame(CONTINUATION, X, { rsv: RSV1 }), ...junk],
+  (r, junk) => [squeezed(Buffer.alloc(limit + 1, 'x')), ...junk],
+  (r, junk) => [frame(BINARY, bomb, { rsv: RSV1 }), ...junk]
+]
+
+export const endingsOfDeflate = limit => [
+  ...[
+    () => [squeezed(''), squeezed('x'), squeezed('', BINARY), closeFrame(1000)],
+    () => [squeezed(Buffer.alloc(limit, 'x')), closeFrame(1000)],
+    () => [frame(TEXT, Buffer.concat([zlib.deflateRawSync('the last block'), Buffer.of(0)]), { rsv: RSV1 }), closeFrame(1000)],
+    ...goodbyes
+  ].map(make => ({ make })),
+  ...[...mistakes(limit), ...wrongOnes].map(make => ({ make, differs: MISTAKE }))
+]
 
 // The last ones are about the size that a message may have.
 export const endings = limit => [
@@ -239,18 +343,19 @@ export const endings = limit => [
 ]
 
 // One of four is a strange handshake and nothing else. `hello` and `message` make what is particular to the app.
-export function makeConversation (r, i, { strange, ends, hello, message, differs }) {
+export function makeConversation (r, i, { strange, ends, hello, message, differs, compresses }) {
   if (i % 4 === 0) {
     const { bytes, differs } = strange[i / 4 % strange.length]
     return { pieces: r.cut(bytes), differs, fin: true }
   }
   const frames = []
-  for (let left = r.below(8); left > 0; left--) frames.push(...r.one(0.2) ? [makeControl(r)] : message(r))
+  for (let left = r.below(8); left > 0; left--) frames.push(...r.one(0.2) ? [makeControl(r)] : message(r, hello))
   frames.push(frame(PING, 'the end'))
-  const junk = [...r.some(2, () => frame(TEXT, 'too late')), ...(r.one(0.3) ? [r.bytes(20)] : [])]
+  const junk = compresses ? [] : [...r.some(2, () => frame(TEXT, 'too late')), ...(r.one(0.3) ? [r.bytes(20)] : [])]
   const ending = ends[(i - Math.ceil(i / 4)) % ends.length]
   const bytes = Buffer.concat([...frames, ...ending.make(r, junk)])
   differs ??= ending.differs
+  if (differs === MISTAKE) return { hello, pieces: [bytes], differs } // ws throws what nobody can catch if more comes later
   return r.one(0.5)
     ? { hello, pieces: r.cut(bytes), differs, fin: ending.fin }
     : { pieces: r.cut(Buffer.concat([hello, bytes])), differs, fin: ending.fin }
@@ -285,14 +390,14 @@ export async function playConversation (twins, { hello, pieces, differs, fin }, 
 // What happens in a room, step by step: somebody comes to one of the paths, says something, or goes in one way or the
 // other. After each step everybody pings and waits for the pong, so that both servers have done the same when the next
 // one begins.
-export function makeSteps (r, paths, protocols) {
+export function makeSteps (r, paths, protocols, compresses) {
   const steps = []
   const present = new Set()
   let members = 0
   for (let left = r.between(6, 16); left > 0; left--) {
     if (present.size === 0 || (members < 6 && r.one(0.35))) {
       present.add(members++)
-      steps.push({ who: members - 1, hello: makeHandshake(r, r.pick(paths), protocols) })
+      steps.push({ who: members - 1, hello: makeHandshake(r, r.pick(paths), protocols, compresses) })
       continue
     }
     const who = r.pick([...present])
