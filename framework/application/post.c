@@ -39,8 +39,9 @@ int app_post(app_t *app, void (*fn)(app_t *app, void *arg), void *arg) {
     uv_mutex_lock(&app->posts.lock);
     *app->posts.end = post;
     app->posts.end = &post->next;
+    int err = uv_async_send(&app->awake); /* what is posted may end the app: not after the unlock */
     uv_mutex_unlock(&app->posts.lock);
-    return uv_async_send(&app->awake);
+    return err;
 }
 
 /* Those that have come so far: what they post themselves waits for the next turn. */

@@ -26,6 +26,17 @@
 #include <sanitizer/lsan_interface.h>
 #endif
 
+#if defined __has_feature
+#if __has_feature(thread_sanitizer)
+#define WITH_TSAN 1
+#endif
+#endif
+#if defined __SANITIZE_THREAD__ || defined WITH_TSAN
+#undef WITH_TSAN
+#define WITH_TSAN 1
+#include <sanitizer/tsan_interface.h>
+#endif
+
 #if defined __has_include
 #if __has_include(<valgrind/valgrind.h>)
 #include <valgrind/valgrind.h>
@@ -55,6 +66,9 @@ struct coroutine {
     void *fake_stack;
     const void *outside_bottom;
     size_t outside_size;
+#endif
+#ifdef WITH_TSAN
+    void *fiber, *outside_fiber;
 #endif
 #ifdef VALGRIND_STACK_REGISTER
     unsigned stack_id;
@@ -88,6 +102,10 @@ static inline void entering(struct coroutine *co, void **outside_fake) {
 #else
     (void)co, (void)outside_fake;
 #endif
+#ifdef WITH_TSAN
+    co->outside_fiber = __tsan_get_current_fiber();
+    __tsan_switch_to_fiber(co->fiber, 0);
+#endif
 }
 
 static inline void entered(struct coroutine *co) {
@@ -105,6 +123,9 @@ static inline void leaving(struct coroutine *co, bool for_good) {
 #else
     (void)co, (void)for_good;
 #endif
+#ifdef WITH_TSAN
+    __tsan_switch_to_fiber(co->outside_fiber, 0);
+#endif
 }
 
 static inline void left(void *outside_fake) {
@@ -112,6 +133,23 @@ static inline void left(void *outside_fake) {
     __sanitizer_finish_switch_fiber(outside_fake, NULL, NULL);
 #else
     (void)outside_fake;
+#endif
+}
+
+/* ThreadSanitizer takes stacks for threads. */
+static inline void was_created(struct coroutine *co) {
+#ifdef WITH_TSAN
+    co->fiber = __tsan_create_fiber(0);
+#else
+    (void)co;
+#endif
+}
+
+static inline void is_destroyed(struct coroutine *co) {
+#ifdef WITH_TSAN
+    __tsan_destroy_fiber(co->fiber);
+#else
+    (void)co;
 #endif
 }
 
@@ -195,6 +233,7 @@ static struct coroutine *create(struct coroutine_pool *pool) {
     }
     char *bottom = mapping + page_size();
     stack_prepare(&co->inside, bottom, (size_t)((char *)co - bottom), live, co);
+    was_created(co);
 #ifdef VALGRIND_STACK_REGISTER
     co->stack_id = VALGRIND_STACK_REGISTER(mapping + page_size(), co);
 #endif
@@ -204,6 +243,7 @@ static struct coroutine *create(struct coroutine_pool *pool) {
 static void destroy(struct coroutine *co) {
     co->fn = NULL;
     switch_in(co); /* it leaves for good, so that ASan can forget its stack */
+    is_destroyed(co);
 #ifdef VALGRIND_STACK_REGISTER
     VALGRIND_STACK_DEREGISTER(co->stack_id);
 #endif
