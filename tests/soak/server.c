@@ -1,6 +1,7 @@
 /*
  * What tests/soak/run talks to for hours: pages, files, bodies, sessions, streams, and sockets in a
- * room, on two ports, the second with TLS. Deadlines are short, so that slow clients meet them.
+ * room, on two ports, the second with TLS. Deadlines are short enough for slow clients to meet
+ * them.
  */
 #include "report.h"
 
@@ -115,12 +116,10 @@ static app_t *make_app(void) {
     app_t *app = app_new_with(&(app_options_t){
         .silent = true,
         .keys = keys,
-        .http.head_timeout = 2000,
-        .http.request_timeout = 10000,
-        .http.keep_alive_timeout = 2000,
-        .http.write_timeout = 2000,
-        .ws.heartbeat = 2000,
-        .ws.close_timeout = 2000,
+        .http.head_timeout = 10000,
+        .http.request_timeout = 30000,
+        .http.write_timeout = 10000,
+        .ws.heartbeat = 10000,
         .ws.buffered_size = 256 * 1024,
         .ws.deflate = &(ws_deflate_t){.threshold = 16},
     });
@@ -145,7 +144,9 @@ static app_t *make_app(void) {
 
 int main(void) {
     const tls_options_t tls = {
-        .cert_file = getenv("CERT"), .key_file = getenv("KEY"), .handshake_timeout = 2000};
+        .cert_file = getenv("CERT"),
+        .key_file = getenv("KEY"),
+    };
     if (tls_make_self_signed(tls.cert_file, tls.key_file, (const char *const[]){"localhost", NULL},
                              30))
         return 1;
