@@ -100,8 +100,7 @@ static void is_at_rest(app_t *app) {
     assert_int_equal(stats.write_buffers, 0);
 }
 
-static void play(app_t *app, script_fn *script, bool failing) {
-    script(app, failing);
+void faults_rest(app_t *app) {
     faults_until(app, !app->loop.counts.connections && !app->loop.coroutines.live_count);
     faults_turn(app); /* the last close handlers */
     is_at_rest(app);
@@ -112,13 +111,22 @@ long faults_step = 1;
 
 static char right[ANSWER_SIZE]; /* the answer that a script should get */
 
-static bool play_with(make_fn *make, script_fn *script, long failing_one) {
-    app_t *app = make();
+static void play(app_t *app, script_fn *script, bool failing) {
+    script(app, failing);
+    faults_rest(app);
+}
+
+app_t *faults_listen(app_t *app) {
     static int number;
     char path[64];
     snprintf(path, sizeof path, "/tmp/acacia-faults-%d-%d", (int)getpid(), number++);
     assert_int_equal(app_bind(app, &(listen_options_t){.path = path, .tls = faults_tls}), 0);
     uv_ref((uv_handle_t *)&app->awake); /* as if it served */
+    return app;
+}
+
+static bool play_with(make_fn *make, script_fn *script, long failing_one) {
+    app_t *app = faults_listen(make());
     atomic_store(&countdown, failing_one);
     play(app, script, failing_one >= 0);
     bool has_failed = atomic_exchange(&countdown, -1) < 0;

@@ -43,6 +43,12 @@ typedef void script_fn(app_t *app, bool failing);
 long faults_play(make_fn *make, script_fn *script);
 extern long faults_step; /* 1: every one of them */
 
+/* An app that listens, for faults_play's scripts and others. */
+app_t *faults_listen(app_t *app);
+
+/* Turns until all connections and handlers are gone; nothing is left over then. */
+void faults_rest(app_t *app);
+
 /* Let the server have turns: one; or until it has done what is waited for. Fails after seconds. */
 void faults_turn(app_t *app);
 void faults_hurry(void); /* the next turn has something to do already */
