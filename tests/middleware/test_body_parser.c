@@ -140,6 +140,40 @@ static void deep_proto(void **state) {
     check(NULL, JSON, text, 400, "Object contains forbidden prototype property");
 }
 
+/* In the stack of a coroutine, below a middleware: no level is gone down that is not allowed. */
+static void deep_json(void **state) {
+    size_t length = 100000;
+    char *text = malloc(2 * length + 1);
+    memset(text, '[', length);
+    memset(text + length, ']', length);
+    text[2 * length] = '\0';
+    check(NULL, JSON, text, 400, "invalid JSON: more than 200 levels");
+    check(NULL, JSON, text + length - 200, 400, NULL);
+    text[length + 200] = '\0';
+    check(NULL, JSON, text + length - 200, 200, NULL);
+    free(text);
+}
+
+/* What is beyond the brackets that count is one name. */
+static void deep_names(void **state) {
+    const body_parser_options_t deepest = {.form_depth = 1000000, .form_limit = 1 << 20};
+    size_t count = 50000, inside = 0;
+    char *text = malloc(4 * count + 3), *to = text;
+    *to++ = 'a';
+    for (size_t i = 0; i < count; i++)
+        to = stpcpy(to, i % 2 ? "[]" : "[b]");
+    strcpy(to, "=1");
+    app_t *app = app_with(&deepest);
+    app_response_t *response = post(app, (struct body){.type = FORM, .text = text});
+    assert_int_equal(response->status, 200);
+    for (const char *at = response->body.data; (at = strchr(at, '{')); at++)
+        inside++;
+    assert_in_range(inside, 10, 34); /* 32 brackets, the whole, and the rest */
+    app_response_free(response);
+    app_free(app);
+    free(text);
+}
+
 static bool looks_like_json(ctx_t *ctx) {
     return strcmp(ctx_get(ctx, "Content-Type"), "text/odd") == 0;
 }
@@ -518,6 +552,8 @@ int main(void) {
         cmocka_unit_test(malformed_json),
         cmocka_unit_test(proto),
         cmocka_unit_test(deep_proto),
+        cmocka_unit_test(deep_json),
+        cmocka_unit_test(deep_names),
         cmocka_unit_test(further_types),
         cmocka_unit_test(forms),
         cmocka_unit_test(methods),

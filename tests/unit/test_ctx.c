@@ -879,6 +879,59 @@ static void test_deep_json(void **state) {
                      levels == 200 ? text : "invalid JSON: more than 200 levels");
     }
 }
+
+/* All that a client may send, and none of it is closed. */
+static void test_a_mib_of_levels(void **state) {
+    static const char *const starts[] = {"[", "{\"a\":", "[{\"[\":", "[\"]\", "};
+    char *text = malloc((1 << 20) + 1);
+    for (size_t i = 0; i < sizeof starts / sizeof *starts; i++) {
+        size_t length = strlen(starts[i]), at = 0;
+        for (; at + length <= 1 << 20; at += length)
+            memcpy(text + at, starts[i], length);
+        text[at] = '\0';
+        answers_json(text, 400, "invalid JSON: more than 200 levels");
+    }
+    free(text);
+}
+
+static int answers_deep_json(ctx_t *ctx) {
+    bool is_object = strcmp(ctx->path, "/object") == 0;
+    json_t *json = json_array();
+    for (int i = 1; i < atoi(ctx->querystring); i++)
+        json =
+            is_object ? json_pack("{s:b, s:o}", "a", true, "b", json) : json_pack("[n, o]", json);
+    return ctx_json(ctx, json);
+}
+
+static int answers_a_loop(ctx_t *ctx) {
+    json_t *json = json_array(), *inner = json_array();
+    json_array_append(json, inner);
+    json_array_append(json, inner);
+    json_array_append_new(inner, json);
+    json_incref(json);
+    int err = ctx_json(ctx, json_incref(json));
+    json_array_clear(inner);
+    json_decref(inner);
+    json_decref(json);
+    return err;
+}
+
+static void test_deep_json_of_handlers(void **state) {
+    static const struct {
+        const char *url;
+        int status;
+    } cases[] = {{"/?256", 200}, {"/?257", 500}, {"/object?256", 200}, {"/object?257", 500}};
+    const app_options_t quiet = {.silent = true};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        app_response_t *r =
+            ask_with(&quiet, answers_deep_json, &(app_request_t){.url = cases[i].url});
+        assert_int_equal(r->status, cases[i].status);
+        app_response_free(r);
+    }
+    app_response_t *r = ask_with(&quiet, answers_a_loop, &(app_request_t){.url = "/"});
+    assert_int_equal(r->status, 500);
+    app_response_free(r);
+}
 #endif
 
 /* --- Cookies ---------------------------------------------------------------------------------- */
@@ -1119,6 +1172,8 @@ int main(void) {
         cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_json_of_clients),
         cmocka_unit_test(test_deep_json),
+        cmocka_unit_test(test_a_mib_of_levels),
+        cmocka_unit_test(test_deep_json_of_handlers),
 #endif
         cmocka_unit_test(test_cookies),
         cmocka_unit_test(test_cookies_by_an_old_key),
