@@ -130,7 +130,15 @@ const ranges = ['bytes=0-', 'bytes=0-3', 'bytes=2-5', 'bytes=9-9', 'bytes=0-9', 
   'bytes=00-01', 'bytes= 1-2', 'bytes=1-2-3', 'bytes=0x1-0x2', 'bytes=3-4,-2', 'bytes=a-b,0-1']
 export const tooFar = ['bytes=-', 'bytes=9-20', 'bytes=0-99', 'bytes=10-12', 'bytes=50-', 'bytes=0-10,1-2']
 
-export const makeRange = r => `Range: ${r.pick(ranges)}`
+const number = r => r.pick([String(r.below(12)), String(r.below(10)), '', '00', '1e0'])
+const makeRanges = r => `bytes=${[...r.some(1, () => ''), ...r.some(3, () => `${number(r)}-${number(r)}`)].join(r.pick([',', ', ']))}`
+
+// Without those for which koa-range promises too much.
+export function makeRange (r) {
+  const value = r.one(0.5) ? r.pick(ranges) : makeRanges(r)
+  const [, first, last] = /^bytes (\w+)-(\d+)/.exec(koaWants(value)) ?? [0, 0, 0]
+  return `Range: ${first <= last && last < LENGTH ? value : 'bytes=0-3'}`
+}
 
 // What RFC 9110 14 has for a value: the Content-Range of a part or of a refusal, "whole", or "malformed".
 function wanted (value) {
@@ -165,6 +173,11 @@ export function rangeDifference (method, lines) {
 }
 
 export const middlewareDifferences = {
+  'a condition on what has begun': {
+    why: 'its head has gone, as 200; koa-conditional-get takes the body away all the same',
+    when: koa => koa?.body === '',
+    check: (ours, koa) => assert.equal(ours.text, `${koa.text}id: 1\ndata: tick 1\n\nid: 2\ndata: tick 2\n\nid: 3\ndata: tick 3\n\n`)
+  },
   'If-Match, or If-Unmodified-Since': {
     why: 'serve obeys them, too (RFC 9110 13.1); koa-static does not look',
     check: (ours, koa) => ours.status === 412 || assert.equal(ours.text, koa.text)
