@@ -23,6 +23,7 @@ const ROUNDS = 3
 
 function start (name, command, args, env) {
   const child = spawn('taskset', ['-c', '0', command, ...args], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] })
+  process.once('exit', () => child.kill())
   return { name, child, port: Number(env.PORT) }
 }
 
