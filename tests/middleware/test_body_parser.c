@@ -180,9 +180,18 @@ static bool looks_like_json(ctx_t *ctx) {
 
 static void further_types(void **state) {
     static const char *const json_types[] = {"+json", NULL}, *const form_types[] = {"x/form", NULL},
-                             *const text_types[] = {"text/*", NULL};
-    const body_parser_options_t options = {
-        .json_types = json_types, .form_types = form_types, .text_types = text_types, .text = true};
+                             *const text_types[] = {"text/*", NULL},
+                             *const xml_types[] = {"+xml", NULL};
+    const body_parser_options_t options = {.json_types = json_types,
+                                           .form_types = form_types,
+                                           .text_types = text_types,
+                                           .text = true,
+                                           .xml_types = xml_types,
+                                           .xml = true};
+    check(&options, "application/atom+xml", "<a/>", 200, "text <a/> (4)");
+    check(&options, "application/xml", "<a/>", 200, "text <a/> (4)");
+    check(&(body_parser_options_t){.xml_types = xml_types}, "application/atom+xml", "<a/>", 200,
+          "none (0)");
     check(&options, "application/problem+json", "{}", 200, "json {} (2)");
     check(&options, "x/form", "a=1", 200, "form {\"a\":\"1\"} (3)");
     check(&options, "text/html", "a=1", 200, "text a=1 (3)");

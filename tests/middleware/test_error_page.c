@@ -129,6 +129,10 @@ static int show_own(ctx_t *ctx, const error_page_t *page) {
                                     page->error->code));
 }
 
+static int show_number(ctx_t *ctx, const error_page_t *page) {
+    return ctx_textf(ctx, "no. %d", page->status);
+}
+
 static int fail_too(ctx_t *ctx, const error_page_t *page) {
     ctx_html(ctx, "<p>");
     return UV_EIO;
@@ -145,6 +149,10 @@ static void test_templates(void **state) {
     expect(r, 503, "Service Unavailable");
     expect_header(r, "Content-Type", text);
     app_response_free(r);
+    app_free(app);
+    app = app_of("production", &(error_page_options_t){.text = show_number});
+    answers(app, "/hidden", "text/plain", 503, text, "no. 503");
+    answers(app, "/hidden", "application/json", 503, json, NULL);
     app_free(app);
     app = app_of("production", &(error_page_options_t){.all = show_own, .json = fail_too});
     answers(app, "/hidden", "application/json", 503, html,
