@@ -207,6 +207,23 @@ describe('auth in a browser', { skip }, () => {
     await page.click('#login button')
   }
 
+  // A page of another site sends the form for logging out, as soon as it is there, without a token and with a wrong one.
+  async function refusesForged (context) {
+    for (const field of ['', '<input name=_csrf value=forged>']) {
+      const page = await context.newPage()
+      await page.route('http://evil.example/', route => route.fulfill({
+        contentType: 'text/html',
+        body: `<form method=post action="${server.url}/logout">${field}</form><script>document.forms[0].submit()</script>`
+      }))
+      const [answer] = await Promise.all([
+        page.waitForResponse(`${server.url}/logout`),
+        page.goto('http://evil.example/').catch(() => {}) // which the form interrupts
+      ])
+      assert.equal(answer.status(), 403)
+      await page.close()
+    }
+  }
+
   test('two windows, one session', async () => {
     const context = await browser.newContext()
     context.setDefaultTimeout(PATIENCE)
@@ -226,6 +243,10 @@ describe('auth in a browser', { skip }, () => {
     await page.fill('#text', '<img src=x onerror=alert(1)>')
     await page.press('#text', 'Enter')
     await other.getByText('ada: <img src=x onerror=alert(1)>').waitFor()
+
+    await refusesForged(context)
+    await page.reload()
+    await page.getByRole('heading', { name: 'Hello, ada' }).waitFor()
 
     await page.click('text=Log out')
     await page.locator('#login').waitFor()

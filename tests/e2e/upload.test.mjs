@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises'
 import http from 'node:http'
+import net from 'node:net'
 import { tmpdir } from 'node:os'
 import path from 'node:path'
 import { after, before, describe, test } from 'node:test'
@@ -206,6 +207,66 @@ describe('the page', { skip: skip || (existsSync(executablePath) ? false : `no b
     const [download] = await Promise.all([page.waitForEvent('download'), page.click('#list a:text("tree.png")')])
     assert.equal(download.suggestedFilename(), 'tree.png')
     assert.ok((await readFile(await download.path())).equals(bytes(12 * MIB, 2)))
+  })
+
+  // Between the browser and the server, to cut what the server sends after so many bytes of the first connections.
+  async function cutting (...lengths) {
+    const heads = []
+    const proxy = net.createServer(client => {
+      const upstream = net.connect(server.port, '127.0.0.1')
+      const ends = () => { client.destroy(); upstream.destroy() }
+      let left = Infinity
+      client.on('data', data => {
+        if (/^GET \/files\/[^ ]/.test(data)) {
+          heads.push(data.toString())
+          left = lengths[heads.length - 1] ?? Infinity
+        }
+        upstream.write(data)
+      }).on('error', ends).on('close', ends)
+      upstream.on('data', data => {
+        client.write(data.subarray(0, Math.min(left, data.length)))
+        left -= data.length
+        if (left <= 0) client.destroySoon()
+      }).on('error', ends).on('close', ends)
+    })
+    await once(proxy.listen(0, '127.0.0.1'), 'listening')
+    return { heads, url: `http://127.0.0.1:${proxy.address().port}`, stop: () => proxy.close() }
+  }
+
+  test('a download that is cut, and cut again, goes on where it stopped', async () => {
+    await utimes(path.join(uploads, 'tree.png'), 1e9, 1e9) // what has just changed has no strong tag
+    const proxy = await cutting(5 * MIB, 3 * MIB)
+    const other = await browser.newPage()
+    await other.goto(proxy.url)
+    const [download] = await Promise.all([other.waitForEvent('download'), other.click('#list a:text("tree.png")')])
+    assert.ok((await readFile(await withPatience(download.path(), 'the whole file'))).equals(bytes(12 * MIB, 2)))
+    const field = name => proxy.heads.map(head => new RegExp(`^${name}: (.*)\r`, 'im').exec(head)?.[1])
+    const [, first, second] = field('range').map(range => Number(/^bytes=(\d+)-/.exec(range)?.[1]))
+    assert.equal(proxy.heads.length, 3)
+    assert.ok(4 * MIB < first && first < 5 * MIB && first < second && second < 8 * MIB, `${first}, ${second}`)
+    assert.deepEqual(field('if-range').map(Boolean), [false, true, true])
+    await other.close()
+    proxy.stop()
+  })
+
+  test('a socket tells the page how a large upload goes', async () => {
+    const frames = []
+    page.once('websocket', socket => socket.on('framereceived', ({ payload }) => frames.push(JSON.parse(payload))))
+    const session = await page.context().newCDPSession(page) // a slow line, so that there is something to see
+    await session.send('Network.emulateNetworkConditions', { offline: false, latency: 0, downloadThroughput: -1, uploadThroughput: 16 * MIB })
+    await choose(['huge', bytes(32 * MIB, 4)])
+    const shown = new Set()
+    await eventually(async () => {
+      shown.add(await page.textContent('#storedText'))
+      return (await page.textContent('#state')) === 'stored as huge'
+    }, 'it is stored')
+    await session.detach()
+    assert.ok([...shown].some(text => parseInt(text) > 0 && parseInt(text) < 100), [...shown].join())
+    assert.equal(frames[0].watching, true)
+    const received = frames.slice(1).map(frame => frame.received)
+    assert.deepEqual(received, [...new Set(received)].sort((a, b) => a - b))
+    assert.ok(received.length > 10 && received.at(-1) > 32 * MIB, received.join())
+    assert.ok((await readFile(path.join(uploads, 'huge'))).equals(bytes(32 * MIB, 4)))
   })
 
   test('a file by drag and drop', async () => {
