@@ -1,4 +1,5 @@
 """What a unit costs that is counted, not timed: instructions, calls of malloc, system calls, memory."""
+import dataclasses
 import pathlib
 import re
 import shutil
@@ -12,13 +13,38 @@ from servers import LOAD_CPU, pinned
 
 ALLOCATIONS = {'malloc', 'calloc', 'realloc', 'posix_memalign', 'aligned_alloc', 'operator new(unsigned long)'}
 
-# key, title, what, arguments of the load, its option for a number, the most there may be
-COUNTED = [
-    ('http', 'HTTP, kept alive', 'http', [], '--requests', 3221),
-    ('browser', 'HTTP, with the headers of a browser', 'http',
-     [part for header in BROWSER for part in ('--header', header)], '--requests', 4984),
-    ('pipelined', 'HTTP, 16 requests at once', 'http', ['--depth', '16'], '--requests', None),
-    ('ws-32', 'echo of 32 bytes', 'ws', ['--path', '/echo', '--size', '32'], '--messages', None),
+
+@dataclasses.dataclass
+class Counted:
+    """A row of the table of instructions."""
+    key: str
+    title: str
+    what: str  # see Servers.names
+    arguments: list
+    most: int = 0  # instructions that there may be
+    number: int = 10000  # of units that are counted
+
+    @property
+    def load(self):
+        """The program, and its option for a number."""
+        return ('http_load', '--requests') if self.what in ('http', 'tls') else ('ws_load', '--messages')
+
+
+ROWS = [
+    Counted('http', 'HTTP, kept alive', 'http', [], 3221),
+    Counted('browser', 'the same with the headers of a browser', 'http',
+            [part for header in BROWSER for part in ('--header', header)], 4984),
+    Counted('pipelined', 'HTTP, 16 requests at once', 'http', ['--depth', '16']),
+    Counted('close', 'HTTP, a connection per request', 'http', ['--close'], number=2000),
+    Counted('ws-32', 'echo of 32 bytes', 'ws', ['--path', '/echo', '--size', '32']),
+    Counted('ws-16k', 'echo of 16 KiB of text', 'ws',
+            ['--path', '/echo', '--size', '16384', '--text', '--connections', '4'], number=1000),
+    Counted('broadcast-16', 'a delivery of 64 bytes, 16 on their way', 'ws',
+            ['--path', '/broadcast', '--broadcast', '--connections', '100', '--size', '64', '--depth', '16'],
+            number=32000),
+    Counted('deflate', 'echo of 1 KiB by permessage-deflate', 'deflate',
+            ['--path', '/echo', '--size', '1024', '--json', '--deflate'], number=2000),
+    Counted('tls', 'https, kept alive', 'tls', ['--tls'], number=2000),
 ]
 
 
@@ -43,16 +69,18 @@ class Instructions:
             time.sleep(0.05)
         return Profile(path)
 
-    def count(self, program, arguments, option, number):
+    def count(self, row, number):
         """Of `number` more of them: what connections cost is in both, and goes."""
+        program, option = row.load
+
         def run(count):
-            load(self.servers.build, program, self.server, [*arguments, option, str(count)],
+            load(self.servers.build, program, self.server, [*row.arguments, option, str(count)],
                  seconds=60, warm_up=0)
             return self.dump()
 
-        run(1000)
-        few = run(1000)
-        return run(1000 + number) - few
+        run(200)
+        few = run(200)
+        return run(200 + number) - few
 
     def stop(self):
         self.server.stop()
@@ -63,20 +91,19 @@ def can_count():
     return shutil.which('valgrind') and shutil.which('callgrind_control')
 
 
-def measure_instructions(servers, rows, number):
-    """{row's key: {server: Profile of `number` units}}. node is left out: a compiler that compiles as
-    it goes can't be measured so."""
-    found = {key: {} for key, *_ in rows}
-    for what in ('http', 'ws'):
-        of_these = [row for row in rows if row[2] == what]
-        names = [name for name in servers.names(what) if of_these and 'node' not in name
-                 and 'Koa' not in name and name != 'nginx']
-        for name in names:
+def measure_instructions(servers, rows):
+    """{row's key: {server: Profile of its number of units}}. node is left out: what compiles as it
+    goes can't be measured so."""
+    found = {row.key: {} for row in rows}
+    for what in dict.fromkeys(row.what for row in rows):
+        for name in servers.names(what):
+            if name in ('nginx', *servers.in_node):
+                continue
             counted = Instructions(servers, name, what)
             try:
-                for key, _title, _what, arguments, option, _most in of_these:
-                    program = 'http_load' if what == 'http' else 'ws_load'
-                    found[key][name] = counted.count(program, arguments, option, number)
+                for row in rows:
+                    if row.what == what:
+                        found[row.key][name] = counted.count(row, row.number)
             finally:
                 counted.stop()
     return found

@@ -54,7 +54,7 @@ def free_port():
         return probe.getsockname()[1]
 
 
-def has_own_nodes():
+def has_node():
     return shutil.which('node') and (MODULES / 'koa').is_dir()
 
 
@@ -126,10 +126,10 @@ class Servers:
         if shutil.which('nginx'):
             self.commands['nginx'] = 'nginx'
             self.does['nginx'] = {'http', 'tls'}
-        if has_own_nodes():
-            for name, kind in (('node, ws', 'node'), ('Koa, koa-websocket', 'koa')):
-                self.commands[name] = ['node', HERE / 'peer.mjs', kind]
-                self.does[name] = {'http', 'ws', 'deflate', 'tls', 'wss'}
+        self.in_node = {'node, ws': 'node', 'Koa, koa-websocket': 'koa'} if has_node() else {}
+        for name, kind in self.in_node.items():
+            self.commands[name] = ['node', HERE / 'peer.mjs', kind]
+            self.does[name] = {'http', 'ws', 'deflate', 'tls', 'wss'}
         self.certificates = None
 
     def names(self, what):
