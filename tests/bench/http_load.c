@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define BUFFER (16 * 1024) /* all answers that a connection may wait for */
 
@@ -150,6 +151,8 @@ static struct client *open_idle(void) {
         client_write_all(&idle[i], one, strlen(one));
         client_read_head(&idle[i], head, sizeof head);
     }
+    if (options.idle > 0)
+        usleep(500 * 1000); /* the kernel has timers for what was sent last */
     return idle;
 }
 

@@ -3,6 +3,7 @@ import dataclasses
 import json
 import statistics
 import subprocess
+import sys
 
 from servers import LOAD_CPU, pinned
 
@@ -21,14 +22,13 @@ BROWSER = [
 ]
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)
 class Row:
     key: str
     title: str
     what: str  # see Servers.names
     arguments: list
     targets: list = ()  # (of whom, how many times their CPU time Acacia may take)
-    unit: str = 'request'
 
     @property
     def program(self):
@@ -37,13 +37,13 @@ class Row:
 
 def echo(key, title, size, connections, targets, *more, what='ws'):
     arguments = ['--path', '/echo', '--size', size, '--connections', connections, *more]
-    return Row(key, title, what, [str(one) for one in arguments], targets, 'message')
+    return Row(key, title, what, [str(one) for one in arguments], targets)
 
 
 def broadcast(key, title, depth):
     arguments = ['--path', '/broadcast', '--broadcast', '--connections', '500', '--size', '64',
                  '--depth', str(depth)]
-    return Row(key, title, 'ws', arguments, [('uWebSockets', 1)], 'delivery')
+    return Row(key, title, 'ws', arguments, [('uWebSockets', 1)])
 
 
 UWS = [('uWebSockets', 1)]
@@ -59,7 +59,7 @@ ROWS = [
     echo('ws-1m', 'echo, 4 sockets, 1 MiB', 1 << 20, 4, UWS),
     echo('ws-1m-text', 'echo, 4 sockets, 1 MiB of text', 1 << 20, 4, UWS_TEXT, '--text'),
     broadcast('broadcast', 'broadcast of 64 bytes to 500 sockets', 1),
-    broadcast('broadcast-16', 'the same, sixteen on their way', 16),
+    broadcast('broadcast-16', 'broadcast of 64 bytes to 500 sockets, 16 on their way', 16),
     echo('deflate', 'echo, 64 sockets, 1 KiB of JSON by permessage-deflate', 1024, 64,
          [('node, ws', 1 / 3)], '--json', '--deflate', what='deflate'),
     Row('tls', 'https, 64 connections kept alive', 'tls', ['--tls']),
@@ -80,16 +80,19 @@ class Figures:
         return statistics.median(value(one) for one in self.results)
 
     @property
+    def cpu(self):
+        return self.median(lambda one: one['user_us'] + one['system_us'])
+
+    @property
     def user(self):
-        return self.median(lambda one: one['user_us'])
+        """The part of it that it is in all rounds together: the kernel counts it in large steps."""
+        user, system = (sum(one[part] * one['count'] for one in self.results)
+                        for part in ('user_us', 'system_us'))
+        return self.cpu * user / (user + system)
 
     @property
     def system(self):
-        return self.median(lambda one: one['system_us'])
-
-    @property
-    def cpu(self):
-        return self.median(lambda one: one['user_us'] + one['system_us'])
+        return self.cpu - self.user
 
     @property
     def rate(self):
@@ -112,6 +115,24 @@ def load(build, program, server, arguments, seconds, warm_up=0.15, timeout=60):
     return json.loads(done.stdout)
 
 
+failures = []  # of load, which leave a row without a server, and not everybody without a table
+
+
+def try_load(found, build, program, server, arguments, seconds):
+    """Adds a result to the list `found`, unless it has failed before."""
+    if found is FAILED:
+        return found
+    try:
+        return [*found, load(build, program, server, arguments, seconds)]
+    except (RuntimeError, subprocess.TimeoutExpired) as error:
+        print(f'run: {error}', file=sys.stderr)
+        failures.append(server.name)
+        return FAILED
+
+
+FAILED = ()
+
+
 def measure(servers, row, rounds, seconds):
     """{server: Figures}, by rounds in which they take turns."""
     names = servers.names(row.what)
@@ -119,6 +140,6 @@ def measure(servers, row, rounds, seconds):
     for number in range(rounds):
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:
-            server = servers.get(name, row.what)
-            results[name].append(load(servers.build, row.program, server, row.arguments, seconds))
-    return {name: Figures(found) for name, found in results.items()}
+            results[name] = try_load(results[name], servers.build, row.program,
+                                     servers.get(name, row.what), row.arguments, seconds)
+    return {name: Figures(found) for name, found in results.items() if found}
