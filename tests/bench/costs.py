@@ -44,7 +44,7 @@ ROWS = [
             number=32000),
     Counted('deflate', 'echo of 1 KiB by permessage-deflate', 'deflate',
             ['--path', '/echo', '--size', '1024', '--json', '--deflate'], number=2000),
-    Counted('tls', 'https, kept alive', 'tls', ['--tls'], number=2000),
+    Counted('tls', 'https, kept alive', 'tls', ['--tls', '--connections', '8'], number=2000),
 ]
 
 
