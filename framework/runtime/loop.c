@@ -17,8 +17,13 @@ static void settle_before_poll(uv_prepare_t *handle) {
     loop_settle(handle->data);
 }
 
+static void turn_wheel(struct loop *loop);
+
 static void settle_after_poll(uv_check_t *handle) {
-    loop_settle(handle->data);
+    struct loop *loop = handle->data;
+    if (uv_is_active((uv_handle_t *)&loop->overdue))
+        turn_wheel(loop);
+    loop_settle(loop);
 }
 
 static void on_trim(uv_timer_t *handle) {
@@ -45,6 +50,7 @@ int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t corout
     uv_prepare_init(uv, &loop->prepare);
     uv_check_init(uv, &loop->check);
     uv_timer_init(uv, &loop->clock);
+    uv_idle_init(uv, &loop->overdue);
     uv_timer_init(uv, &loop->trim);
     uv_prepare_start(&loop->prepare, settle_before_poll);
     uv_check_start(&loop->check, settle_after_poll);
@@ -52,6 +58,7 @@ int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t corout
     add_handle(loop, (uv_handle_t *)&loop->prepare);
     add_handle(loop, (uv_handle_t *)&loop->check);
     add_handle(loop, (uv_handle_t *)&loop->clock);
+    add_handle(loop, (uv_handle_t *)&loop->overdue);
     add_handle(loop, (uv_handle_t *)&loop->trim);
     return 0;
 }
@@ -66,6 +73,7 @@ void loop_close(struct loop *loop) {
     uv_close((uv_handle_t *)&loop->prepare, on_handle_closed);
     uv_close((uv_handle_t *)&loop->check, on_handle_closed);
     uv_close((uv_handle_t *)&loop->clock, on_handle_closed);
+    uv_close((uv_handle_t *)&loop->overdue, on_handle_closed);
     uv_close((uv_handle_t *)&loop->trim, on_handle_closed);
 }
 
@@ -145,9 +153,23 @@ static void wind_clock(struct loop *loop) {
     loop->clock_at = at ? at : 1;
 }
 
+static void on_overdue(uv_idle_t *handle) {
+}
+
+/*
+ * libuv looks at timers before input. When the loop was kept from running, by a handler that
+ * computes or by a busy machine, what clients have sent in time has been lying in the kernel, and
+ * they must not be cut for silence: so input comes first. As long as an idle handle is active libuv
+ * doesn't wait for any.
+ */
 static void on_clock(uv_timer_t *handle) {
     struct loop *loop = handle->data;
     loop->clock_at = 0;
+    uv_idle_start(&loop->overdue, on_overdue);
+}
+
+static void turn_wheel(struct loop *loop) {
+    uv_idle_stop(&loop->overdue);
     timer_wheel_advance(&loop->wheel, loop_now(loop));
     wind_clock(loop);
 }

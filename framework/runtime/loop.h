@@ -47,7 +47,8 @@ struct loop {
     uv_loop_t *uv;
     uv_prepare_t prepare;
     uv_check_t check;
-    uv_timer_t clock; /* drives the wheel */
+    uv_timer_t clock;  /* drives the wheel */
+    uv_idle_t overdue; /* runs when the wheel has to turn, once input was looked at */
     uv_timer_t trim;
     uint64_t clock_at; /* what `clock` is set to, 0 if it is not */
     struct timer_wheel wheel;
