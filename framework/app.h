@@ -158,7 +158,8 @@ typedef struct {
     /* limits */
     http_options_t http;
     ws_options_t ws;
-    size_t connections; /* 0: no limit but the descriptors; beyond it a new one is closed */
+    size_t connections; /* as many as RLIMIT_NOFILE allows when the app is made, but for 64; beyond
+                           it a new one is closed */
     size_t coroutines;  /* 10,000 handlers at once, waiting ones included; beyond it 503, or 1013 */
     size_t memory;      /* 0: no limit; of the whole process, in RAM: beyond it new connections are
                            closed, requests get 503, and sockets that send something 1013 */

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #define KIB ((size_t)1024)
 #define MIB (1024 * KIB)
@@ -16,6 +17,19 @@
         if (!(field))                                                                              \
             (field) = (value);                                                                     \
     while (0)
+
+/*
+ * As many as there are descriptors, but for 64 (of few: half of them) that handlers need for files
+ * and databases. It is better to tell one more that there is no room than to fail those that are
+ * being served; and what is refused here is counted, which what libuv closes is not.
+ */
+static size_t connections_by_descriptors(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= SIZE_MAX)
+        return SIZE_MAX;
+    size_t all = (size_t)limit.rlim_cur;
+    return all < 128 ? all - all / 2 : all - 64;
+}
 
 static void fill_in_limits(app_options_t *options) {
     DEFAULT(options->http.head_size, 16 * KIB);
@@ -35,7 +49,7 @@ static void fill_in_limits(app_options_t *options) {
     DEFAULT(options->ws.heartbeat, 30 * SECOND);
     DEFAULT(options->ws.sockets, SIZE_MAX);
     DEFAULT(options->ws.sockets_per_ip, SIZE_MAX);
-    DEFAULT(options->connections, SIZE_MAX);
+    DEFAULT(options->connections, connections_by_descriptors());
     DEFAULT(options->coroutines, 10000);
     DEFAULT(options->memory, SIZE_MAX);
     DEFAULT(options->stack_size, 256 * KIB);
