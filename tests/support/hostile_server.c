@@ -90,6 +90,14 @@ static int hang(ctx_t *ctx) {
     return ctx_text(ctx, "hung");
 }
 
+/* Takes ?count descriptors, and never gives them back. */
+static int hold(ctx_t *ctx) {
+    long count = 0;
+    while (count < number(ctx, "count", 0) && open("/dev/null", O_RDONLY) >= 0)
+        count++;
+    return ctx_textf(ctx, "%ld", count);
+}
+
 static int turn_clock(ctx_t *ctx) {
     wall_clock_offset = number(ctx, "by", 0);
     return ctx_text(ctx, "turned");
@@ -383,6 +391,7 @@ static void use_pages(app_t *app) {
     app_use(app, route_post("/deaf", deaf));
     app_use(app, route_get("/cookies", cookies));
     app_use(app, route_get("/hang", hang));
+    app_use(app, route_get("/hold", hold));
     app_use(app, route_get("/clock", turn_clock));
     app_use(app, route_get("/set", set));
     app_use(app, route_get("/stop", stop));
