@@ -220,8 +220,10 @@ static int on_extra(struct http1_parser *p, size_t n) {
 
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    if (p->head_done)
-        return on_extra(p, n);
+    if (p->head_done) {
+        p->name.length += n;
+        return memchr(at, ' ', n) ? fail(p, 400) : on_extra(p, n);
+    }
     return append(p, &p->name, at, n, 431);
 }
 
@@ -263,8 +265,11 @@ static bool note_field(struct http1_parser *p, const struct text *name, const st
 static int on_header_value_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     struct exchange *ex = p->exchange;
-    if (p->head_done)
-        return 0;
+    if (p->head_done) {
+        bool is_named = p->name.length > 0;
+        p->name.length = 0;
+        return is_named ? on_extra(p, strlen(": \r\n")) : fail(p, 400);
+    }
     if (ex->headers.count >= p->limits.header_count)
         return fail(p, 431);
     struct text name = p->name, value = p->value;
