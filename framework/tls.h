@@ -98,8 +98,9 @@ struct tls_options {
 };
 
 /*
- * Read all files of all listeners again: for connections that come from now on. Those that there
- * are go on as they are. Tickets remain good, unless ticket_key_files or ca_file say otherwise.
+ * Read all files of all listeners, and of clients, again: for connections from now on. Those that
+ * there are go on as they are. Tickets remain good, unless ticket_key_files or ca_file say
+ * otherwise.
  *
  * Returns 0; or, if anything is wrong, UV_EINVAL or UV_ENOMEM: the reason is told on stderr (unless
  * the app is silent) and by tls_reload_error, and everything stays as it was. A certificate that
@@ -118,6 +119,30 @@ const char *tls_reload_error(const app_t *app);
  */
 int tls_make_self_signed(const char *cert_file, const char *key_file, const char *const *names,
                          int days);
+
+/* --- Clients ---------------------------------------------------------------------------------- */
+
+/*
+ * How wss:// and https:// of ws_client_options_t are spoken. Zero is the default, and right for the
+ * internet: the server must show a certificate for the host of the URL, which an authority that
+ * this system trusts vouches for. Files are read once for all clients of an app with the same
+ * options, and anew after tls_reload.
+ */
+typedef struct {
+    const char *ca_file; /* PEM: the authorities that vouch for the server; NULL: the system's, or
+                            those of SSL_CERT_FILE and SSL_CERT_DIR in the environment */
+    const char *server_name; /* that it is asked for (SNI), and must be; NULL: the URL's host */
+    bool insecure; /* anybody may be the server, who can read and change everything then: for tests
+                    */
+
+    /* a certificate to show when the server asks for one: see tls_certificate_t */
+    const char *cert_file, *key_file;
+    const char *pkcs12_file;
+    const char *passphrase;
+
+    tls_version_t min_version; /* TLS_1_2 */
+    const char *key_log_file;  /* as tls_options_t.key_log_file */
+} tls_client_options_t;
 
 /* --- What is known of a connection ------------------------------------------------------------ */
 
@@ -144,7 +169,8 @@ typedef struct {
     const tls_peer_certificate_t *certificate; /* NULL: it has shown none */
 } tls_info_t;
 
-/* What is known of the connection that this request came by; NULL if it is none of TLS (a proxy's
+/* What is known of the connection that this request came by, or of the one to another server if it
+ * is the ctx of ws_client or ws_connect; NULL if it is none of TLS (a proxy's
  * word is not enough), or if it is gone. Lives as long as the ctx. */
 const tls_info_t *ctx_tls(ctx_t *ctx);
 

@@ -26,11 +26,12 @@
  * of the server's answer. What is sent is masked.
  *
  * URLs are ws:// and http://, or ws+unix:/path/of/socket:/path. A user and a password in it become
- * Basic authorization. wss:// and https:// are refused, with UV_ENOTSUP: there is no TLS.
+ * Basic authorization. wss:// and https:// are TLS: see tls_client_options_t in tls.h.
  */
 #ifndef ACACIA_WS_CLIENT_H
 #define ACACIA_WS_CLIENT_H
 
+#include "tls.h"
 #include "websocket.h"
 
 #ifdef __cplusplus
@@ -46,7 +47,10 @@ typedef struct {
                          a header that can't be sent), UV_ECONNRESET …; 0: it was there, and is closed */
     int status;       /* that the server has answered in place of 101; else 0 */
     int code;         /* of the close, when it was there: see ws_close_code; else 0 */
-    char reason[160]; /* in words: "Unexpected server response: 403" */
+    int certificate;  /* why the server's was refused, by OpenSSL's number, such as
+                         X509_V_ERR_CERT_HAS_EXPIRED, X509_V_ERR_HOSTNAME_MISMATCH,
+                         X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY; else 0 */
+    char reason[256]; /* in words: "Unexpected server response: 403"; of TLS they are OpenSSL's */
 } ws_failure_t;
 
 /* Zero is the default. All is copied. */
@@ -57,9 +61,11 @@ typedef struct {
     const char *const *headers;   /* more of the request: name, value, …, NULL; a Host, Origin or
                                      Authorization in place of ours, but none of the handshake's */
     const char *origin;           /* NULL: none is told */
-    uint64_t handshake_timeout;   /* 30 s until the 101, redirects included */
-    int redirects; /* how many to follow; 0: none. Authorization, cookies and `headers`
-                      don't go to another host */
+    const tls_client_options_t *tls; /* for wss; NULL: verified, by the system's authorities */
+    uint64_t handshake_timeout;      /* 30 s until the 101, redirects included */
+    int redirects; /* how many to follow; 0: none. Authorization, cookies, `headers`, the
+                      certificate of `tls` and its server_name don't go to another host, nor from
+                      wss to ws */
     void *state;   /* becomes ctx->state */
 
     /* for ws_client only: when it could not connect, or the connection is lost, it tries again */

@@ -57,10 +57,11 @@ struct app {
     uv_signal_t sigterm, sigint, sighup;
     uv_timer_t drain;
     struct ws_client *clients;
-    struct closer *closers;     /* of app_on_close, in their order */
-    struct listener *listeners; /* in the order of binding */
-    struct tls_listener *tls;   /* one for each listener that speaks it */
-    char tls_error[256];        /* of the last reload */
+    struct closer *closers;         /* of app_on_close, in their order */
+    struct listener *listeners;     /* in the order of binding */
+    struct tls_listener *tls;       /* one for each listener that speaks it */
+    char tls_error[256];            /* of the last reload */
+    struct tls_client *tls_clients; /* the last one used first: see ws_tls.h */
     int port;
     int handles; /* of ours, not closed yet */
     bool running, cut, ending;
@@ -147,6 +148,11 @@ void app_run_posts(struct app *app);
 
 void app_client_gone(struct context_host *host, struct websocket *ws);
 void app_free_clients(struct app *app);
+
+/* --- ws_tls.c --------------------------------------------------------------------------------- */
+
+/* What clients have read is read anew. */
+void app_forget_tls_clients(struct app *app);
 
 /* --- report.c --------------------------------------------------------------------------------- */
 

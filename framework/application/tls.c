@@ -128,6 +128,7 @@ int app_open_tls(struct app *app, const tls_options_t *options, struct tls_serve
 void app_free_tls(struct app *app) {
     for (struct tls_listener *listener = app->tls; listener; listener = listener->next)
         tls_server_free(listener->server);
+    app_forget_tls_clients(app);
 }
 
 void app_tls_stats(const struct app *app, app_stats_t *stats) {
@@ -155,6 +156,8 @@ int tls_reload(app_t *app) {
         tls_server_switch(listener->server, !failed);
     if (failed)
         complain(app, "not reloaded: ", app->tls_error);
+    else
+        app_forget_tls_clients(app);
     return failed ? UV_EINVAL : 0;
 }
 

@@ -1,5 +1,6 @@
 /* WebSockets to other servers: as a call, or with a handler that is run again and again. */
 #include "application/ws_dial.h"
+#include "application/ws_tls.h"
 #include "context/socket.h"
 #include "protocols/openssl/random.h"
 
@@ -168,6 +169,8 @@ static bool copy_options(struct ws_client *client, const char *url) {
     options->protocols = copy_list(client, options->protocols, &failed);
     options->headers = copy_list(client, options->headers, &failed);
     options->origin = copy(client, options->origin, &failed);
+    if (options->tls && !(options->tls = ws_tls_copy(&client->arena, options->tls)))
+        failed = true;
     if (options->ws.deflate) {
         ws_deflate_t *deflate = arena_alloc(&client->arena, sizeof *deflate);
         if (deflate)

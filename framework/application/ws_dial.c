@@ -1,5 +1,6 @@
 #include "application/ws_dial.h"
 
+#include "application/ws_tls.h"
 #include "context/percent.h"
 #include "context/socket.h"
 #include "context/url.h"
@@ -88,8 +89,9 @@ struct call {
     struct arena arena; /* becomes that of the ctx */
     uint64_t deadline;
     struct address address;
-    bool other_host;           /* than the one that was asked for, by a redirect */
-    const char *authorization; /* of the URL's user, or NULL */
+    bool other_host;               /* than the one that was asked for, by a redirect */
+    const char *authorization;     /* of the URL's user, or NULL */
+    struct tls_material *material; /* for wss; NULL: none was needed yet */
     struct connection *connection;
     struct wait wait; /* for the head of the answer */
     char *data;       /* of it, and what comes behind */
@@ -150,6 +152,8 @@ static void on_closed(struct connection *c) {
     if (!call)
         return;
     call->connection = NULL;
+    if (c->error == UV_EPROTO && connection_error_text(c)) /* TLS */
+        fail(call, UV_EPROTO, connection_error_text(c));
     wait_done(&call->wait, c->error ? c->error : UV_ECANCELED);
 }
 
@@ -271,11 +275,33 @@ static int make_request(struct call *call, const char **request, size_t *length)
 
 /* --- There and back --------------------------------------------------------------------------- */
 
+/* By TLS to whom it is meant for. */
+static int secure(struct call *call, const char *host) {
+    const tls_client_options_t *options = call->options->tls;
+    struct tls_failure failure = {0};
+    const char *name =
+        options && options->server_name && !call->other_host ? options->server_name : host;
+    struct connection *c = call->connection;
+    call->connection = NULL;
+    int err = tls_client_open(c, call->material, name, call->deadline, &failure);
+    if (!err)
+        call->connection = c;
+    call->failure->certificate = (int)failure.verify;
+    return err && *failure.text ? fail(call, err, failure.text) : err;
+}
+
+/* The files first: what is wrong with them is nobody else's affair. */
+static int read_files(struct call *call) {
+    char text[TLS_WHY] = "";
+    tls_material_release(call->material);
+    call->material = ws_tls_material(call->app, call->options->tls, call->other_host,
+                                     &(struct tls_why){text, sizeof text});
+    return call->material ? 0 : fail(call, UV_EINVAL, text);
+}
+
 static int reach(struct call *call) {
     struct loop *loop = &call->app->loop;
     const struct address *address = &call->address;
-    if (address->secure) /* what is meant to be secret is not sent without TLS */
-        return fail(call, UV_ENOTSUP, "wss and https are not supported: there is no TLS");
     const struct dial_target target = {
         .host = name_of(call, address->url.host),
         .port = port_of(address),
@@ -283,7 +309,11 @@ static int reach(struct call *call) {
     };
     if (!target.host)
         return UV_ENOMEM;
-    int err = dial(loop, &target, call->deadline, &call->connection);
+    int err = address->secure ? read_files(call) : 0;
+    if (!err)
+        err = dial(loop, &target, call->deadline, &call->connection);
+    if (!err && address->secure)
+        err = secure(call, target.host);
     if (!err)
         connection_own(call->connection, &call_events, call);
     return err;
@@ -463,6 +493,7 @@ int ws_dial(struct app *app, const char *url, const ws_client_options_t *options
         err = fail(&call, err, err == UV_EINVAL ? "Invalid URL" : NULL);
     else if (!(err = shake_hands(&call)) && !call.connection)
         err = fail(&call, UV_ECONNRESET, NULL);
+    tls_material_release(call.material);
     *ws = err ? NULL : make_socket(&call);
     if (!err && !*ws)
         err = fail(&call, UV_ENOMEM, NULL);

@@ -54,8 +54,8 @@ bool filter_attach(struct filter *filter, const struct filter_ops *ops,
 /* Bytes for the socket, copied. False when there is no memory. */
 bool filter_put(struct filter *filter, const char *data, size_t n);
 
-/* The peer has said that nothing follows. The owner is told; and again, as a socket would, each time
- * that it reads. */
+/* The peer has said that nothing follows. The owner is told; and again, as a socket would, each
+ * time that it reads. */
 void filter_exhaust(struct filter *filter);
 
 /* --- For the connection ----------------------------------------------------------------------- */

@@ -442,13 +442,11 @@ describe('wrong answers', () => {
     assert.deepEqual(server.heads, [])
   })
 
-  test('TLS, which there is not: said so, and nothing is sent in the clear', async () => {
+  test('nothing that is meant for TLS is sent in the clear', async () => {
     const server = await rawServer(head => text(good(head)))
     for (const scheme of ['wss:', 'https:', 'WSS:']) {
-      assert.match(await failure(server.url.replace('ws:', scheme)), /^ENOTSUP 0 0 .*TLS/)
+      assert.match(await failure(server.url.replace('ws:', scheme), { handshake_timeout: 200 }), /^ETIMEDOUT 0 0 /)
     }
-    const redirects = await rawServer(() => text(['HTTP/1.1 302 Found', `Location: ${server.url.replace('ws:', 'wss:')}`, 'Content-Length: 0']))
-    assert.match(await failure(redirects.url, { redirects: 5 }), /^ENOTSUP 0 0 .*TLS/)
     assert.deepEqual(server.heads, [])
   })
 })

@@ -82,6 +82,23 @@ static const char *const *list(ctx_t *ctx, const char *name) {
     return items;
 }
 
+/* Options of TLS, if there are any. */
+static const tls_client_options_t *tls_options(ctx_t *ctx) {
+    tls_client_options_t *tls = ctx_new(ctx, tls_client_options_t);
+    *tls = (tls_client_options_t){
+        .ca_file = ctx_query(ctx, "ca"),
+        .server_name = ctx_query(ctx, "server_name"),
+        .insecure = number(ctx, "insecure"),
+        .cert_file = ctx_query(ctx, "cert"),
+        .key_file = ctx_query(ctx, "key"),
+        .pkcs12_file = ctx_query(ctx, "pkcs12"),
+        .passphrase = ctx_query(ctx, "passphrase"),
+        .min_version = number(ctx, "only_1_3") ? TLS_1_3 : 0,
+        .key_log_file = ctx_query(ctx, "key_log"),
+    };
+    return number(ctx, "no_tls") ? NULL : tls;
+}
+
 static void read_options(ctx_t *ctx, ws_client_options_t *options, ws_deflate_t *deflate) {
     *deflate = (ws_deflate_t){
         .server_no_context_takeover = (int)number(ctx, "server_no_context_takeover"),
@@ -100,6 +117,7 @@ static void read_options(ctx_t *ctx, ws_client_options_t *options, ws_deflate_t 
         .protocols = list(ctx, "protocols"),
         .headers = list(ctx, "headers"),
         .origin = ctx_query(ctx, "origin"),
+        .tls = tls_options(ctx),
         .handshake_timeout = number(ctx, "handshake_timeout"),
         .redirects = (int)number(ctx, "redirects"),
         .reconnect = number(ctx, "reconnect"),
@@ -110,8 +128,11 @@ static void read_options(ctx_t *ctx, ws_client_options_t *options, ws_deflate_t 
 }
 
 static const char *failure_text(ctx_t *ctx, const ws_failure_t *failure) {
-    return ctx_printf(ctx, "failed %s %d %d %s", failure->error ? uv_err_name(failure->error) : "-",
-                      failure->status, failure->code, failure->reason);
+    const char *certificate =
+        failure->certificate ? ctx_printf(ctx, " (%d)", failure->certificate) : "";
+    return ctx_printf(ctx, "failed %s %d %d %s%s",
+                      failure->error ? uv_err_name(failure->error) : "-", failure->status,
+                      failure->code, failure->reason, certificate);
 }
 
 /* --- ws_connect ------------------------------------------------------------------------------- */
@@ -185,6 +206,9 @@ static int do_connect(ctx_t *ctx) {
     const char *told = ctx_printf(ctx, "open %s|%s|%s|%s|%s|%s|%s", ws_protocol(ws),
                                   ws_extensions(ws), its->path, its->querystring, ctx_ip(its),
                                   ctx_get(its, "X-Answer"), (const char *)its->state);
+    if (ctx_tls(its))
+        told = ctx_printf(ctx, "%s\n%s %s", told, ctx_tls(its)->version,
+                          ctx_client_certificate(its)->subject);
     told = talk(ctx, ws, told);
     release(ctx, ws);
     return ctx_text(ctx, told);
@@ -241,6 +265,11 @@ static int do_client(ctx_t *ctx) {
     return ctx_text(ctx, err ? uv_err_name(err) : "begun");
 }
 
+static int do_reload(ctx_t *ctx) {
+    int err = tls_reload(ctx->app);
+    return ctx_text(ctx, err ? uv_err_name(err) : "ok");
+}
+
 static int do_stop(ctx_t *ctx) {
     app_close(ctx->app);
     return ctx_text(ctx, "stopping");
@@ -260,6 +289,7 @@ int main(void) {
     app_use(app, route_get("/connect", do_connect));
     app_use(app, route_get("/client", do_client));
     app_use(app, route_get("/log", show_log));
+    app_use(app, route_get("/reload", do_reload));
     app_use(app, route_get("/stop", do_stop));
     app_use(app, route_get("/stats", report_stats));
     int err = app_listen(app, 0);

@@ -5,6 +5,7 @@
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
+#include <openssl/ssl.h>
 
 bool tls_say(const struct tls_why *why, const char *subject, const char *text) {
     if (why->size)
@@ -32,6 +33,8 @@ const char *tls_reason(void) {
         ERR_GET_LIB(error) == ERR_LIB_PEM && ERR_GET_REASON(error) == PEM_R_BAD_PASSWORD_READ;
     if (is_secret || ERR_GET_REASON(error) == ERR_R_INTERRUPTED_OR_CANCELLED)
         return "it is encrypted, and there is no passphrase";
+    if (ERR_GET_LIB(error) == ERR_LIB_SSL && ERR_GET_REASON(error) == SSL_R_WRONG_VERSION_NUMBER)
+        return "wrong version number: it may be no TLS at all";
     return text ? text : error ? "OpenSSL does not say why" : "out of memory";
 }
 

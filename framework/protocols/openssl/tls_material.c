@@ -196,8 +196,8 @@ bool tls_material_check_dates(const struct tls_material *material, const struct 
 
 /* --- Making it -------------------------------------------------------------------------------- */
 
-static bool open_key_log(struct tls_material *material, const char *file,
-                         const struct tls_why *why) {
+bool tls_material_log_keys(struct tls_material *material, const char *file,
+                           const struct tls_why *why) {
     material->key_log = open(file, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
     if (material->key_log < 0)
         return tls_say(why, file, strerror(errno));
@@ -210,7 +210,6 @@ static bool set_up(struct tls_material *material, const tls_options_t *options,
     SSL_CTX *ctx = material->ctx;
     if (!tls_context_set_up(ctx, options->min_version, options->ciphers, options->ciphersuites))
         return tls_explain(why, NULL);
-    SSL_CTX_set_app_data(ctx, material);
     SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, NULL);
     SSL_CTX_set_timeout(ctx, (long)((options->ticket_lifetime + 999) / 1000));
     tls_session_set_callbacks(ctx);
@@ -218,12 +217,12 @@ static bool set_up(struct tls_material *material, const tls_options_t *options,
         SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
         SSL_CTX_set_num_tickets(ctx, 0);
     }
-    if (options->key_log_file && !open_key_log(material, options->key_log_file, why))
+    if (options->key_log_file && !tls_material_log_keys(material, options->key_log_file, why))
         return false;
     return ask_clients(ctx, options, why) && read_certificates(material, options, why);
 }
 
-struct tls_material *tls_material_new(const tls_options_t *options, const struct tls_why *why) {
+struct tls_material *tls_material_blank(const SSL_METHOD *kind, const struct tls_why *why) {
     struct tls_material *material = calloc(1, sizeof *material);
     if (!material) {
         tls_say(why, NULL, "out of memory");
@@ -232,9 +231,20 @@ struct tls_material *tls_material_new(const tls_options_t *options, const struct
     material->references = 1;
     material->key_log = -1;
     ERR_clear_error();
-    material->ctx = SSL_CTX_new(TLS_server_method());
+    material->ctx = SSL_CTX_new(kind);
     material->method = tls_session_method();
-    if (material->ctx && material->method ? set_up(material, options, why) : tls_explain(why, NULL))
+    if (material->ctx && material->method && SSL_CTX_set_app_data(material->ctx, material)) {
+        tls_session_watch(material->ctx);
+        return material;
+    }
+    tls_explain(why, NULL);
+    tls_material_release(material);
+    return NULL;
+}
+
+struct tls_material *tls_material_new(const tls_options_t *options, const struct tls_why *why) {
+    struct tls_material *material = tls_material_blank(TLS_server_method(), why);
+    if (!material || set_up(material, options, why))
         return material;
     tls_material_release(material);
     return NULL;

@@ -17,7 +17,7 @@ struct tls_material {
     size_t references;
     SSL_CTX *ctx;
     BIO_METHOD *method;            /* of what is between OpenSSL and a connection */
-    struct tls_identity *identity; /* for names that no other is for; NULL for a client */
+    struct tls_identity *identity; /* for names that no other is for; a client's own, or NULL */
     struct tls_identity **others;
     size_t other_count;
     struct tls_named *names; /* of the others, sorted */
@@ -38,7 +38,14 @@ bool tls_material_check_dates(const struct tls_material *material, const struct 
  * others. */
 struct tls_identity *tls_material_find(const struct tls_material *material, const char *host);
 
-/* --- Both for servers and clients: tls_context.c ---------------------------------------------- */
+/* --- Both for servers and clients ------------------------------------------------------------- */
+
+/* An SSL_CTX, and nothing in it. NULL, and why. */
+struct tls_material *tls_material_blank(const SSL_METHOD *method, const struct tls_why *why);
+
+/* Append the secrets of all its connections to a file. False, and why. */
+bool tls_material_log_keys(struct tls_material *material, const char *file,
+                           const struct tls_why *why);
 
 /* What all connections have in common. False: OpenSSL says why. */
 bool tls_context_set_up(SSL_CTX *ctx, tls_version_t min_version, const char *ciphers,

@@ -105,6 +105,9 @@ void tls_session_set_callbacks(SSL_CTX *ctx) {
     SSL_CTX_set_cert_cb(ctx, choose_certificate, NULL);
     SSL_CTX_set_tlsext_status_cb(ctx, staple);
     SSL_CTX_set_tlsext_ticket_key_evp_cb(ctx, ticket_key);
+}
+
+void tls_session_watch(SSL_CTX *ctx) {
     SSL_CTX_set_msg_callback(ctx, on_message);
 }
 
@@ -116,6 +119,7 @@ static void explain(struct tls_session *s) {
     bool refused = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (s->reason)
         return;
+    s->refused = refused;
     if (s->chatter > CHATTER_MAX)
         snprintf(text, sizeof text, "too many messages of TLS without anything said");
     else if (refused)
@@ -137,6 +141,8 @@ void tls_session_fail(struct tls_session *s, close_reason_t reason, const char *
     s->filter.ended = true;
     connection_blame(c, reason);
     connection_finish(c, true);
+    if (s->events->failed)
+        s->events->failed(s);
 }
 
 /* An error of OpenSSL's, while hands are shaken. */

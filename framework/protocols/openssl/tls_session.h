@@ -17,6 +17,9 @@ struct tls_server;
 struct tls_session_events {
     /* Hands are shaken: own the connection at once, or close it. */
     void (*ready)(struct tls_session *session);
+    /* It can't come to that; the connection ends by itself, and `closed` follows. NULL: nobody
+     * cares. */
+    void (*failed)(struct tls_session *session);
     /* The connection has ended before that. */
     void (*closed)(struct tls_session *session);
 };
@@ -35,6 +38,7 @@ struct tls_session {
     char *reason;     /* why it has failed, or NULL */
     unsigned chatter; /* messages of TLS since the last byte for the owner */
     bool open : 1;    /* hands are shaken */
+    bool refused : 1; /* by us, for its certificate */
     bool out_of_memory : 1;
 };
 
@@ -54,9 +58,10 @@ void tls_session_fail(struct tls_session *session, close_reason_t reason, const 
 /* The session of a connection, NULL if it has none. */
 struct tls_session *tls_session_of(const struct connection *connection);
 
-/* For tls_material.c: what OpenSSL is to call; how it reads and writes, NULL when there is no
- * memory. */
+/* For tls_material.c: what OpenSSL is to call, for a server and for both; how it reads and writes,
+ * NULL when there is no memory. */
 void tls_session_set_callbacks(SSL_CTX *ctx);
+void tls_session_watch(SSL_CTX *ctx);
 BIO_METHOD *tls_session_method(void);
 
 /* --- tls_server.c: what a server's session asks it -------------------------------------------- */
