@@ -4,6 +4,8 @@ import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import os from 'node:os'
+import path from 'node:path'
 import { chromium } from 'playwright-core'
 import { WebSocket } from 'ws'
 import { overTLS } from './over_tls.mjs'
@@ -121,6 +123,35 @@ describe('poll', { skip }, () => {
     await close(one)
     await close(other)
   }))
+})
+
+// --- https ---------------------------------------------------------------------------------------
+
+describe('secure', { skip }, () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'acacia-secure-'))
+  after(() => fs.rmSync(folder, { recursive: true }))
+
+  test('two windows chat by wss; the redirect leads there', () => withServer('secure', async server => {
+    const ada = await open(server.url, { ignoreHTTPSErrors: true })
+    await shows(ada, '#log li', ['You are guest 1, by TLSv1.3 with TLS_AES_128_GCM_SHA256'])
+    const http = /^redirecting from (http:.*)$/m.exec(server.stdout)[1]
+    const bob = await open('about:blank', { ignoreHTTPSErrors: true })
+    await bob.goto(http)
+    assert.equal(bob.url(), `https://127.0.0.1:${server.port}/`)
+    await shows(bob, '#log li', ['You are guest 2, by TLSv1.3 with TLS_AES_128_GCM_SHA256'])
+    assert.equal(await bob.evaluate(() => isSecureContext), true) // eslint-disable-line no-undef
+    await bob.fill('#text', 'hello <b>')
+    await bob.click('#send')
+    await shows(ada, '#log li', ['You are guest 1, by TLSv1.3 with TLS_AES_128_GCM_SHA256', 'guest 2: hello <b>'])
+    await close(ada, bob)
+  }, { env: { CERTIFICATES: folder, HTTP_PORT: '0' } }))
+
+  test('the warning of a certificate that nobody vouches for', () => withServer('secure', async server => {
+    const context = await browser.newContext()
+    const page = await context.newPage()
+    await assert.rejects(page.goto(`https://127.0.0.1:${server.port}/`), /ERR_CERT_AUTHORITY_INVALID/)
+    await context.close()
+  }, { env: { CERTIFICATES: folder } }))
 })
 
 // --- The chat ------------------------------------------------------------------------------------

@@ -4,13 +4,14 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
+import fs from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import { Agent, fetch } from 'undici'
 import { WebSocket } from 'ws'
 import { inFolder, issue } from './certificates.mjs'
-import { eventually, startProgram, withPatience } from './support.mjs'
-import { ca, environmentOf, everything, get, good, json, run, s_client, serverOf } from './tls_support.mjs'
+import { eventually, startProgram, startServer, withPatience } from './support.mjs'
+import { ca, environmentOf, everything, get, good, json, run, s_client, serverOf, startedWith } from './tls_support.mjs'
 
 describe('clients', () => {
   const server = serverOf()
@@ -136,4 +137,61 @@ describe('files that can\'t be right keep it from starting', () => {
       assert.equal(program.stdout, '')
     })
   }
+})
+
+describe('the example secure', () => {
+  const CERTIFICATES = inFolder('example')
+  fs.mkdirSync(CERTIFICATES)
+  const [cert, key] = ['cert', 'key'].map(what => `${CERTIFICATES}/secure.${what}.pem`)
+  const server = startedWith(() => startServer('secure', { env: { CERTIFICATES, HTTP_PORT: '0' } }))
+  const itself = () => ({ ca: fs.readFileSync(cert) })
+
+  test('has made its certificate, which can be trusted by itself', async () => {
+    assert.match(server.stdout, /^made .*secure\.cert\.pem$/m)
+    assert.equal(fs.statSync(key).mode & 0o777, 0o600)
+    for (const servername of ['localhost', '']) assert.equal((await get(server, '/', { servername, ...itself() })).status, 200)
+    await assert.rejects(get(server, '/'), { code: 'DEPTH_ZERO_SELF_SIGNED_CERT' })
+  })
+  test('a page, its script, careful headers', async () => {
+    const { headers, text } = await get(server, '/', itself())
+    assert.match(headers['strict-transport-security'], /^max-age=31536000/)
+    assert.match(text, /<script src="secure\.js">/)
+    assert.match((await get(server, '/secure.js', itself())).headers['content-type'], /javascript/)
+    assert.equal((await get(server, '/secure.key.pem', itself())).status, 404)
+  })
+  test('a chat', async () => {
+    const talkers = await Promise.all([1, 2].map(async () => {
+      const ws = new WebSocket(`${server.ws}/chat`, itself())
+      ws.heard = []
+      ws.on('message', data => ws.heard.push(String(data)))
+      await withPatience(once(ws, 'open'), 'open')
+      return ws
+    }))
+    await eventually(() => talkers.every(ws => /^You are guest \d, by TLSv1\.3 with /.test(ws.heard[0])), 'a welcome')
+    talkers[0].send('hello')
+    await eventually(() => talkers.every(ws => /^guest \d: hello$/.test(ws.heard[1])), () => JSON.stringify(talkers.map(ws => ws.heard)))
+    talkers[0].send(Buffer.from('x'))
+    assert.equal((await withPatience(once(talkers[0], 'close'), 'the end'))[0], 1008)
+    talkers[1].close()
+    await withPatience(once(talkers[1], 'close'), 'the end')
+  })
+  test('http only redirects', async () => {
+    const url = /^redirecting from (http:.*)$/m.exec(server.stdout)[1]
+    const response = await fetch(`${url}/x?y`, { redirect: 'manual' })
+    assert.equal(response.status, 301)
+    assert.equal(response.headers.get('location'), `https://127.0.0.1:${server.port}/x?y`)
+  })
+  test('starts again with the same', async () => {
+    const before = fs.readFileSync(cert, 'utf8')
+    const again = await startServer('secure', { env: { CERTIFICATES } })
+    assert.equal(fs.readFileSync(cert, 'utf8'), before)
+    assert.doesNotMatch(again.stdout, /made/)
+    await again.stop()
+  })
+  test('SIGHUP reads another', async () => {
+    fs.copyFileSync(good.cert, cert)
+    fs.copyFileSync(good.key, key)
+    server.child.kill('SIGHUP')
+    await eventually(async () => (await get(server, '/', { rejectUnauthorized: false })).subject === 'good', 'another certificate')
+  })
 })

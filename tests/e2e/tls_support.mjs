@@ -18,13 +18,15 @@ export const environmentOf = (options = {}) => ({ TLS: JSON.stringify({ ...files
 export const start = (options = {}, env = {}) =>
   startServer('tests/support/tls_server', { env: { ...environmentOf(options), ...env } })
 
-// A server for all tests of one describe(), with options of TLS.
-export function serverOf (...args) {
+// A server for all tests of one describe().
+export function startedWith (fn) {
   const at = {}
-  before(async () => Object.setPrototypeOf(at, await start(...args)))
+  before(async () => Object.setPrototypeOf(at, await fn()))
   after(() => at.stop?.())
   return at
 }
+
+export const serverOf = (...args) => startedWith(() => start(...args))
 
 // A whole response, as text, with the certificate that the server has shown.
 export function get (server, path, options) {
