@@ -35,6 +35,8 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t n) {
     struct parser *p = (struct parser *)llhttp;
     if (p->value_length == 0)
         p->value = at;
+    if (at != p->value + p->value_length) /* it is folded over two lines */
+        return HPE_USER;
     p->value_length += n;
     return 0;
 }
@@ -42,6 +44,8 @@ static int on_value(llhttp_t *llhttp, const char *at, size_t n) {
 static int on_value_complete(llhttp_t *llhttp) {
     struct parser *p = (struct parser *)llhttp;
     size_t n = p->value_length;
+    if (p->name_length == 0) /* llhttp takes a field without a name */
+        return HPE_USER;
     while (n > 0 && (p->value[n - 1] == ' ' || p->value[n - 1] == '\t'))
         n--;
     const char *name = arena_copy(p->arena, p->name, p->name_length);
@@ -74,5 +78,6 @@ int http1_response_parse(struct http1_response *response, struct arena *arena, c
     llhttp_execute(&p.llhttp, data, n);
     if (p.no_memory)
         return UV_ENOMEM;
-    return p.complete ? 0 : UV_EPROTO;
+    bool is_status = response->status >= 100 && response->status <= 999; /* RFC 9112 4: 3DIGIT */
+    return p.complete && is_status ? 0 : UV_EPROTO;
 }
