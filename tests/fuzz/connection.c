@@ -5,14 +5,9 @@
  */
 #include <acacia.h>
 
-#include "application/application.h"
-#include "protocols/http1.h"
-#include "runtime/connection.h"
+#include "server.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 static int on_message(ctx_t *ctx, const ws_message_t *message) {
     if (message->length == 3)
@@ -87,25 +82,6 @@ static void start(void) {
     uv_ref((uv_handle_t *)&app->awake); /* the loop goes on, as if the app served */
 }
 
-static void accept_from(int fd) {
-    struct connection *c = connection_new(&app->loop, UV_NAMED_PIPE);
-    uv_pipe_open(connection_pipe(c), fd);
-    if (http1_start(c, &app->http_server))
-        abort();
-}
-
-/* What the server answers is read away. */
-static void drain(int fd) {
-    char buffer[65536];
-    while (recv(fd, buffer, sizeof buffer, MSG_DONTWAIT) > 0)
-        ;
-}
-
-static void turn(int fd) {
-    uv_run(app->uv, UV_RUN_NOWAIT);
-    drain(fd);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     int ends[2];
     if (size < 3 || size > 8192)
@@ -114,31 +90,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         start();
     if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends))
         abort();
-    accept_from(ends[1]);
+    accept_from(app, ends[1]);
     size_t piece = data[0] + 256u * (data[1] & 15) + 1;
     for (data += 2, size -= 2; size > 0;) {
         size_t n = size < piece ? size : piece;
         if (send(ends[0], data, n, MSG_NOSIGNAL) < 0)
             break;
-        turn(ends[0]);
+        turn(app, ends[0]);
         data += n;
         size -= n;
     }
-    shutdown(ends[0], SHUT_WR);
-    for (int i = 0; i < 20 && app->loop.counts.connections; i++)
-        turn(ends[0]);
-    close(ends[0]);
-    app_stats_t stats;
-    for (int i = 0; i < 1000; i++) {
-        uv_run(app->uv, UV_RUN_NOWAIT);
-        app_stats(app, &stats);
-        if (!stats.connections && !stats.coroutines)
-            break;
-        if (i > 20)
-            usleep(1000);
-    }
-    if (stats.connections || stats.coroutines || stats.websockets || stats.requests_active ||
-        stats.messages_active || stats.read_buffers || stats.write_buffers)
-        abort();
+    come_to_rest(app, ends[0]);
     return 0;
 }
