@@ -39,7 +39,7 @@ def connect(port, request):
     while b'\r\n\r\n' not in answer:
         piece = client.recv(4096)
         if not piece:
-            sys.exit(f'closed after {answer}')
+            raise RuntimeError(f'closed after {answer}')
         answer += piece
     return client
 
