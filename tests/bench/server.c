@@ -35,6 +35,7 @@ static int broadcast(ctx_t *ctx) {
 int main(void) {
     const char *deflate = getenv("DEFLATE");
     app_t *app = app_new_with(&(app_options_t){
+        .http.keep_alive_timeout = 75 * 1000, /* nginx's: idle.py may take its time */
         .ws.message_size = 64 << 20,
         .ws.buffered_size = 256 << 20,
         .ws.deflate = deflate && strcmp(deflate, "1") == 0 ? &(ws_deflate_t){0} : NULL,
