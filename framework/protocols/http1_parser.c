@@ -112,7 +112,8 @@ static bool is_crlf(const char *at) {
     return at[0] == '\r' && at[1] == '\n';
 }
 
-/* "METHOD url HTTP/1.1": where the line behind it begins, or NULL. */
+/* "METHOD url HTTP/1.1": where the line behind it begins, or NULL. Without a version no more than
+ * an empty line may come behind it, and no byte beyond the first that is wrong is looked at. */
 static const char *skip_request_line(const struct http1_parser *p) {
     const char *at = p->data, *url = p->url.data, *end = url + p->url.length;
     while (is_crlf(at)) /* empty lines before it are allowed */
@@ -120,7 +121,7 @@ static const char *skip_request_line(const struct http1_parser *p) {
     for (const char *c = url; c < end; c++)
         if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
             return NULL;
-    bool strict = at + strlen(p->exchange->method) + 1 == url && memcmp(end, " HTTP/", 6) == 0 &&
+    bool strict = at + strlen(p->exchange->method) + 1 == url && strncmp(end, " HTTP/", 6) == 0 &&
                   is_crlf(end + 9);
     return strict ? end + 11 : NULL;
 }

@@ -275,6 +275,8 @@ static void refuse(const char *text, size_t n, int status) {
 static void test_request_lines(void **state) {
     REFUSE("nonsense\r\n\r\n");
     REFUSE("get / HTTP/1.1\r\nHost: a\r\n\r\n");
+    REFUSE("GET /\r\n\r\n");
+    REFUSE("GET /(HTTP/1.1\r\n\r\n");
     REFUSE("GET / HTTP/1.1\r\nHost:\r\n\r\n");
     REFUSE("GET / HTTP/1.1\r\nHost: u@a\r\n\r\n");
     REFUSE("GET / HTTP/1.1\r\nHost: a/b\r\n\r\n");
