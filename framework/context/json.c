@@ -1,5 +1,6 @@
 /* JSON in and out, by jansson. */
 #include "context/context.h"
+#include "context/json_text.h"
 #include "context/nested.h"
 #include "protocols/utf8.h"
 
@@ -9,10 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Levels of what a client sends, and of what it gets, which may be the same and a bit around it.
- * jansson calls itself for each, and takes 310 bytes of the stack for one that it writes. */
+/* Of what a client sends: jansson calls itself for each. */
 #define LEVELS_MAX 200
-#define LEVELS_WRITTEN_MAX 256
 
 static const char *type_for_json(struct context *context) {
     /* Koa keeps a type that is JSON of some kind already. */
@@ -20,45 +19,18 @@ static const char *type_for_json(struct context *context) {
     return type && strstr(type, "json") ? type : "application/json; charset=utf-8";
 }
 
-/* What is too deep is soon found, also where it comes back to itself. */
-static bool is_deeper(json_t *json, int levels) {
-    const char *name;
-    json_t *value;
-    size_t i;
-    if (!json_is_object(json) && !json_is_array(json))
-        return false;
-    if (levels == 0)
-        return true;
-    json_object_foreach(json, name, value) {
-        if (is_deeper(value, levels - 1))
-            return true;
-    }
-    json_array_foreach(json, i, value) {
-        if (is_deeper(value, levels - 1))
-            return true;
-    }
-    return false;
-}
-
 int ctx_json(ctx_t *ctx, json_t *json) {
     struct context *context = context_of(ctx);
+    bytes_t text;
     if (!json)
         return UV_EINVAL;
-    bool fits = !is_deeper(json, LEVELS_WRITTEN_MAX);
-    size_t length = fits ? json_dumpb(json, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) : 0;
-    char *text = length ? arena_alloc(context->home.arena, length + 1) : NULL;
-    if (text && json_dumpb(json, text, length, JSON_COMPACT | JSON_ENCODE_ANY) != length)
-        text = NULL; /* it takes memory, too */
+    int err = json_text(context->home.arena, json, &text);
     json_decref(json);
-    if (!length)
-        return UV_EINVAL;
-    if (!text)
-        return context_no_memory(context);
-    text[length] = '\0';
-    int err = 0;
+    if (err)
+        return err == UV_ENOMEM ? context_no_memory(context) : err;
     if (!context->header_sent)
         err = context_set_header(context, "Content-Type", type_for_json(context));
-    return err ? err : context_set_body(context, (bytes_t){text, length}, NULL);
+    return err ? err : context_set_body(context, text, NULL);
 }
 
 /* Are there more levels than that? What follows an error does not matter: it is refused anyway. */

@@ -67,9 +67,17 @@ function askBy (agent, port, { path, method, headers, body, chunked }) {
 const word = () => r.pick([() => r.text(8), () => r.pick(['a', 'b', 'c', '__proto__', 'constructor', 'toString', '0', '']),
   () => 'x'.repeat(r.below(2000))])()
 
+// Any double, of few digits or of all, the smallest ones too.
+function someNumber () {
+  const number = r.one(0.5)
+    ? Number(`${r.below(2) ? '-' : ''}${r.below(10 ** r.below(16))}e${r.below(50) - 25}`)
+    : new DataView(new Uint8Array(r.bytes(8)).buffer).getFloat64(0)
+  return r.one(0.05) ? r.pick([5e-324, 2.2250738585072014e-308, 1.7976931348623157e308, 0.1, 0.000001, 123456789012345680000]) : Number.isFinite(number) ? number : 0.3
+}
+
 function value (depth) {
   const kind = r.below(depth > 0 ? 9 : 6)
-  if (kind === 0) return r.pick([0, -0, 1, -1, 1.5, 1e21, 1e-7, 2 ** 53, -(2 ** 53), 12345.678])
+  if (kind === 0) return r.pick([0, -0, 1, -1, 1.5, 1e21, 1e-7, 2 ** 53, -(2 ** 53), 12345.678, someNumber()])
   if (kind === 1) return r.pick([true, false, null])
   if (kind < 6) return word()
   if (kind === 6) return times(r.below(4), () => value(depth - 1))
@@ -183,8 +191,12 @@ test('bodies as koa-bodyparser', { skip }, async () => {
     const [theirs, mine] = await Promise.all([ask(koa.address().port, given), ask(ours.port, given)])
     const same = theirs.status === mine.status && (theirs.status === 200 || theirs.text === mine.text)
     try {
-      if (same && theirs.status === 200) assert.deepEqual(mine.body, theirs.body)
-      else assert.ok(same)
+      if (same && theirs.status === 200) {
+        assert.deepEqual(mine.body, theirs.body)
+        // JavaScript has names that are numbers first, and large integers rounded.
+        if (!/"\d+":|\d{16}/.test(theirs.text + mine.text)) assert.equal(mine.text, theirs.text)
+      }
+      assert.ok(same)
       seen[mine.status] = (seen[mine.status] || 0) + 1
     } catch {
       const why = difference(given, theirs, mine)

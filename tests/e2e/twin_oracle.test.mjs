@@ -6,7 +6,7 @@ import { before, describe, test } from 'node:test'
 import { CHARACTERS, MIB, escape, scale, seed, someCase } from './traffic/chance.mjs'
 import { makeAccept, makeConditional, makeCookie, makeForwarded, makeHost, makeReferrer,
   makeUrl } from './traffic/headers.mjs'
-import { METHODS, TYPES, aMibAndMore, closing, controlCharacters, hostFor, httpDifferences, latin1InFileName, joinHead, makeOtherHeader, makePage, makeRequest, playRequests,
+import { METHODS, TYPES, aMibAndMore, closing, hostFor, httpDifferences, latin1InFileName, joinHead, makeOtherHeader, makePage, makeRequest, playRequests,
   strangeRequests } from './traffic/http.mjs'
 import { Twins, playAll } from './traffic/twins.mjs'
 import { BINARY, TEXT, binaryOf, endings, endingsOfDeflate, handshake, makeConversation, makeHandshake, makeMessage, playConversation,
@@ -24,7 +24,6 @@ const lastText = 'HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length:
 const differences = {
   ...httpDifferences(lastText),
   ...socketDifferences,
-  'control characters in JSON': controlCharacters,
   'Latin-1 in filename=': latin1InFileName,
   'a byte beyond ASCII in a header': {
     why: 'it is a byte of UTF-8, or of whatever else it was; node takes it for Latin-1',
@@ -307,7 +306,6 @@ function nameDifference (method, target) {
   if (/status/i.test(route) && status === 205) return 'a status of 205'
   if (/^\/body\/false\/?$/i.test(path) && method === 'HEAD') return 'false, to HEAD'
   if (/^\/attachment\//i.test(path) && /%[cC][23]%/.test(path)) return 'Latin-1 in filename='
-  if ((isInspected || /^\/(user|pair|opt|rest)\//i.test(path)) && /%(0[1-7be]|0f|1)/i.test(target)) return 'control characters in JSON'
 }
 
 // --- Pages ---------------------------------------------------------------------------------------

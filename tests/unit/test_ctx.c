@@ -869,6 +869,53 @@ static void test_json_of_clients(void **state) {
     answers_json("[\"[[\\\"[[\\\\\"]", 200, "[\"[[\\\"[[\\\\\"]");
 }
 
+/* As JSON.stringify; tests/e2e/bodies.test.mjs has more of them. */
+static void test_json_as_javascript_writes_it(void **state) {
+    static const char *const numbers[][2] = {
+        {"1.0", "1"},
+        {"-1e2", "-100"},
+        {"0.1", "0.1"},
+        {"-0.0", "0"},
+        {"0.10000000000000001", "0.1"},
+        {"0.30000000000000004", "0.30000000000000004"},
+        {"1e20", "100000000000000000000"},
+        {"123456789012345680000.0", "123456789012345680000"},
+        {"1e21", "1e+21"},
+        {"1.5e300", "1.5e+300"},
+        {"0.000001", "0.000001"},
+        {"0.0000015", "0.0000015"},
+        {"1e-7", "1e-7"},
+        {"-1.25e-7", "-1.25e-7"},
+        {"5e-324", "5e-324"},
+        {"1.7976931348623157e308", "1.7976931348623157e+308"},
+        {"9007199254740993", "9007199254740993"},
+        {"-9223372036854775808", "-9223372036854775808"},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
+        answers_json(numbers[i][0], 200, numbers[i][1]);
+    answers_json("\"\\u0001\\b\\t\\n\\u000b\\f\\r\\u001F \\/\\\"\\\\\\u007f\\u20ac\"", 200,
+                 "\"\\u0001\\b\\t\\n\\u000b\\f\\r\\u001f /\\\"\\\\\x7F\xE2\x82\xAC\"");
+    answers_json("{\"b\": [], \"\": {}, \"\\n\": null}", 200, "{\"b\":[],\"\":{},\"\\n\":null}");
+}
+
+static int answers_no_utf8(ctx_t *ctx) {
+    const char *byte = "\xFF";
+    json_t *json = strcmp(ctx->path, "/name") == 0 ? json_object() : json_string_nocheck(byte);
+    if (json_is_object(json))
+        json_object_set_new_nocheck(json, byte, json_null());
+    return ctx_json(ctx, json);
+}
+
+static void test_json_that_is_not_utf8(void **state) {
+    static const char *const urls[] = {"/", "/name"};
+    for (size_t i = 0; i < 2; i++) {
+        app_response_t *r = ask_with(&(app_options_t){.silent = true}, answers_no_utf8,
+                                     &(app_request_t){.url = urls[i]});
+        assert_int_equal(r->status, 500);
+        app_response_free(r);
+    }
+}
+
 /* jansson calls itself for each level, and the stack of a coroutine has an end. */
 static void test_deep_json(void **state) {
     char text[2 * 201 + 1] = {0};
@@ -1171,6 +1218,8 @@ int main(void) {
 #ifdef ACACIA_HAVE_JSON
         cmocka_unit_test(test_nesting),
         cmocka_unit_test(test_json_of_clients),
+        cmocka_unit_test(test_json_as_javascript_writes_it),
+        cmocka_unit_test(test_json_that_is_not_utf8),
         cmocka_unit_test(test_deep_json),
         cmocka_unit_test(test_a_mib_of_levels),
         cmocka_unit_test(test_deep_json_of_handlers),
