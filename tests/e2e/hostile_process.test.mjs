@@ -8,7 +8,7 @@ import net from 'node:net'
 import os from 'node:os'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ANY, SOME, answerOf, ask, connect, eachOf, getOf, isServed, postOf, processorTime, start, survives, target, transcript, transcriptOf } from './hostile.mjs'
+import { ANY, SOME, answerOf, ask, connect, eachOf, getOf, isServed, postOf, processorTime, residentSize, start, survives, target, transcript, transcriptOf } from './hostile.mjs'
 import { MIB, Peer, TEXT, closeAll, closeFrame, frame, get, statsOf, upgradeRequest } from './peer.mjs'
 import { each, eventually, startServer, withPatience } from './support.mjs'
 
@@ -116,6 +116,31 @@ describe('memory', () => {
     }, text => assert.match(text, /^(HTTP\/1\.1 (101|500|503) |$)/))
     assert.ok(failed > 10, `${failed} have failed`)
     await injected(() => send(upgradeRequest('/room')), text => assert.match(text, /^(HTTP\/1\.1 (401|500|503) |$)/))
+  })
+})
+
+describe('a ceiling for memory', () => {
+  test('beyond it load is shed: 503, 1013, no new connection; below it all is well again', async () => {
+    const server = await start({ MEMORY: String(256 * MIB), KEEP_ALIVE_TIMEOUT: '60000' })
+    const [one, other] = await each(2, () => connect(server))
+    for (const peer of [one, other]) await answerOf(peer.write(getOf('/text')))
+    const socket = await Peer.open(server, '/echo')
+    const filling = await connect(server) // what has begun is finished
+    filling.write(postOf('/fill?mib=300', 'x').slice(0, -1))
+    await eventually(() => residentSize(server.child.pid) > 256 * MIB, 'it is full')
+    await sleep(100) // it is looked at every 50 ms
+    assert.equal(await transcriptOf(one.write(getOf('/text'))), 'HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\n\r\n')
+    socket.send(frame(TEXT, 'x'))
+    assert.deepEqual(await socket.rest(), ['close 1013'])
+    const refused = await connect(server)
+    assert.equal(await transcriptOf(refused.write(getOf('/text'))), '')
+    assert.equal((await answerOf(filling.write('x'))).body, 'filled')
+    await eventually(() => get(server, '/text').then(text => text === 'hi', () => false), 'it recovers')
+    assert.equal((await answerOf(other.write(getOf('/text')))).body, 'hi', 'who said nothing meanwhile is still there')
+    const { closed } = await statsOf(server)
+    assert.ok(closed.OVERLOAD >= 3, JSON.stringify(closed))
+    closeAll()
+    await server.stop()
   })
 })
 

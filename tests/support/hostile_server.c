@@ -98,6 +98,20 @@ static int hold(ctx_t *ctx) {
     return ctx_textf(ctx, "%ld", count);
 }
 
+/* Takes ?mib of memory, until the body has come. */
+static int fill(ctx_t *ctx) {
+    size_t size = (size_t)number(ctx, "mib", 0) << 20;
+    volatile char *taken = malloc(size); /* else the compiler sees that nobody needs it */
+    if (!taken)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < size; i += 4096)
+        taken[i] = 1;
+    bytes_t body;
+    int err = ctx_read_body(ctx, &body);
+    free((char *)taken);
+    return err ? err : ctx_text(ctx, "filled");
+}
+
 static int turn_clock(ctx_t *ctx) {
     wall_clock_offset = number(ctx, "by", 0);
     return ctx_text(ctx, "turned");
@@ -378,6 +392,7 @@ static app_options_t options_from_environment(void) {
                 .buffered_size = report_setting("BUFFERED_SIZE"),
                 .deflate = &deflate,
             },
+        .memory = report_setting("MEMORY"),
         .drain_timeout = report_setting("DRAIN_TIMEOUT"),
         .silent = true,
     };
@@ -392,6 +407,7 @@ static void use_pages(app_t *app) {
     app_use(app, route_get("/cookies", cookies));
     app_use(app, route_get("/hang", hang));
     app_use(app, route_get("/hold", hold));
+    app_use(app, route_post("/fill", fill));
     app_use(app, route_get("/clock", turn_clock));
     app_use(app, route_get("/set", set));
     app_use(app, route_get("/stop", stop));
