@@ -13,6 +13,11 @@ bool tls_say(const struct tls_why *why, const char *subject, const char *text) {
     return false;
 }
 
+void tls_forget(void) {
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 bool tls_no_memory(void) {
     return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
 }

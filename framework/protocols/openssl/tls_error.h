@@ -22,6 +22,10 @@ bool tls_explain(const struct tls_why *why, const char *subject);
 /* What OpenSSL has noted first, in words. Its notes stay. */
 const char *tls_reason(void);
 
+/* OpenSSL's notes are for one call: drop those of others before it, and its own after it. There are
+ * hardly ever any, and to look costs less. */
+void tls_forget(void);
+
 /* Was it that there is no memory? */
 bool tls_no_memory(void);
 

@@ -148,12 +148,12 @@ void tls_session_fail(struct tls_session *s, close_reason_t reason, const char *
 /* An error of OpenSSL's, while hands are shaken. */
 static void fail(struct tls_session *s) {
     if (no_memory(s)) {
-        ERR_clear_error();
+        tls_forget();
         connection_close(s->filter.connection, CLOSE_NO_MEMORY, UV_ENOMEM);
         return;
     }
     explain(s);
-    ERR_clear_error();
+    tls_forget();
     tls_session_fail(s, CLOSE_TLS_HANDSHAKE, NULL);
 }
 
@@ -162,24 +162,17 @@ static void break_off(struct tls_session *s) {
     struct connection *c = s->filter.connection;
     bool memory = no_memory(s);
     explain(s);
-    ERR_clear_error();
+    tls_forget();
     s->filter.ended = true;
     connection_flush(c);
     connection_close(c, memory ? CLOSE_NO_MEMORY : CLOSE_TLS_RECORD,
                      memory ? UV_ENOMEM : UV_EPROTO);
 }
 
-/* SSL_get_error takes whatever error is in the queue, a handler's too, for that of the last call.
- * To clear one that is empty takes 500 instructions, and each request would have that twice. */
-static void forget_errors(void) {
-    if (ERR_peek_error())
-        ERR_clear_error();
-}
-
 /* --- Shaking hands ---------------------------------------------------------------------------- */
 
 void tls_session_advance(struct tls_session *s) {
-    ERR_clear_error();
+    tls_forget();
     int result = SSL_do_handshake(s->ssl);
     if (result == 1) {
         s->open = true;
@@ -199,7 +192,7 @@ bool tls_session_begin(struct tls_session *s, struct tls_material *material, boo
     if (!ssl || !SSL_set_app_data(ssl, s)) {
         BIO_free(bio);
         SSL_free(ssl);
-        ERR_clear_error();
+        tls_forget();
         return false;
     }
     BIO_set_data(bio, s);
@@ -224,7 +217,7 @@ static void open_records(struct tls_session *s) {
     char *plain = loop->read_buffer, *end = plain + LOOP_READ_BUFFER + FILTER_MARGIN;
     size_t length = 0, got;
     int result;
-    forget_errors();
+    tls_forget();
     do {
         const char *limit = s->input_length ? s->input : end;
         result = SSL_read_ex(s->ssl, plain + length, (size_t)(limit - plain) - length, &got);
@@ -232,8 +225,8 @@ static void open_records(struct tls_session *s) {
             length += got;
             s->chatter = 0;
         }
-    } while (result == 1);
-    int error = SSL_get_error(s->ssl, result);
+    } while (result == 1 && (s->input_length || SSL_has_pending(s->ssl)));
+    int error = result == 1 ? SSL_ERROR_WANT_READ : SSL_get_error(s->ssl, result);
     if (length)
         connection_deliver(c, plain, (ssize_t)length);
     if (!connection_is_open(c) || error == SSL_ERROR_WANT_READ)
@@ -280,12 +273,12 @@ static void receive(struct filter *filter, char *data, ssize_t n) {
 static int seal(struct filter *filter, const char *data, size_t n) {
     struct tls_session *s = (struct tls_session *)filter;
     size_t sealed;
-    forget_errors();
+    tls_forget();
     if (SSL_write_ex(s->ssl, data, n, &sealed) == 1)
         return 0;
     bool memory = no_memory(s);
     explain(s);
-    ERR_clear_error();
+    tls_forget();
     return memory ? UV_ENOMEM : UV_EPROTO;
 }
 
@@ -293,7 +286,7 @@ static void end(struct filter *filter) {
     struct tls_session *s = (struct tls_session *)filter;
     if (s->open)
         SSL_shutdown(s->ssl);
-    ERR_clear_error();
+    tls_forget();
 }
 
 static void free_session(struct filter *filter) {
