@@ -162,6 +162,11 @@ export async function flood (peer, text, times) {
   }
 }
 
+// How many descriptors a process may have, the server as well.
+export const descriptors = fs.existsSync('/proc/self/limits')
+  ? Number(/Max open files +(\d+)/.exec(fs.readFileSync('/proc/self/limits', 'utf8'))[1])
+  : 256
+
 // The processor time that a process has taken, in seconds.
 export function processorTime (pid) {
   const fields = fs.readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')

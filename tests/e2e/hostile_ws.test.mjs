@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ANY, SOME, answerOf, connect, eachOf, flood, isServed, survives, target } from './hostile.mjs'
+import { ANY, SOME, answerOf, connect, descriptors, eachOf, flood, isServed, survives, target } from './hostile.mjs'
 import { BINARY, CLOSE, CONTINUATION, Deflater, KEY, MIB, PING, Peer, RSV1, TEXT, closeFrame, fragments, frame, part, statsOf } from './peer.mjs'
 import { eventually } from './support.mjs'
 
@@ -255,7 +255,7 @@ describe('ends', () => {
   }
 
   const gone = { WS_NO_ANSWER: ANY, WS_ABNORMAL: ANY, READ_ERROR: ANY, WRITE_ERROR: ANY }
-  const SOCKETS = Number(process.env.SOCKETS ?? 1000)
+  const SOCKETS = Math.min(Number(process.env.SOCKETS ?? 1000), descriptors - 200)
   test(`H32 a room of ${SOCKETS}, half of which have stalled`, () => survives(server, { grows: 64 * MIB, closed: gone }, async () => {
     const peers = []
     await eachOf(SOCKETS, async i => {

@@ -16,10 +16,10 @@ const SECONDS = Number(process.env.SECONDS ?? 6)
 const skip = spawnSync('slowhttptest', ['-h']).error ? 'no slowhttptest (apt install slowhttptest)' : false
 
 const attacks = {
-  'slow heads': ['-H', '-c', '300', '-r', '150', '-i', '1', '-x', '24', '-t', 'GET'],
-  'slow bodies': ['-B', '-c', '300', '-r', '150', '-i', '1', '-x', '10', '-s', '8192', '-t', 'POST'],
-  'slow readers': ['-X', '-c', '200', '-r', '100', '-w', '10', '-y', '20', '-n', '1', '-z', '5', '-k', '3'],
-  ranges: ['-R', '-c', '200', '-r', '100', '-a', '10', '-b', '3000', '-t', 'HEAD']
+  'slow heads': ['-H', '-c', '250', '-r', '125', '-i', '1', '-x', '24', '-t', 'GET'],
+  'slow bodies': ['-B', '-c', '250', '-r', '125', '-i', '1', '-x', '10', '-s', '8192', '-t', 'POST'],
+  'slow readers': ['-X', '-c', '150', '-r', '75', '-w', '10', '-y', '20', '-n', '1', '-z', '5', '-k', '3'],
+  ranges: ['-R', '-c', '150', '-r', '75', '-a', '10', '-b', '3000', '-t', 'HEAD']
 }
 const urls = { 'slow bodies': '/echo', 'slow heads': '/text' }
 
