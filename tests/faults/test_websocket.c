@@ -112,8 +112,14 @@ static int client(ctx_t *ctx) {
     if (!future)
         return UV_ENOMEM;
     heard = future;
+    const char *const protocols[] = {"a", "b", NULL}, *const headers[] = {"X-Own", "1", NULL};
     int err = ws_client(ctx->app, url, greet,
-                        &(ws_client_options_t){.state = &heard, .on_failure = on_failure});
+                        &(ws_client_options_t){.state = &heard,
+                                               .on_failure = on_failure,
+                                               .ws.deflate = &(ws_deflate_t){.threshold = 1},
+                                               .protocols = protocols,
+                                               .headers = headers,
+                                               .origin = "http://a"});
     if (err) {
         heard = NULL;
         future_resolve(future, err, NULL);

@@ -480,8 +480,34 @@ static void test_redirects_that_are_wrong(void **state) {
     app_free(app);
 }
 
+/* --- The whole life in one call --------------------------------------------------------------- */
+
+static void count_up(app_t *app, void *arg) {
+    *(int *)arg += 1;
+}
+
+static void count_and_stop(app_t *app, void *arg) {
+    *(int *)arg += 1;
+    app_close(app);
+}
+
+static void test_listen_with(void **state) {
+    int stopped = 0, closed = 0;
+    app_t *app = app_new_with(&(app_options_t){.silent = true});
+    assert_int_equal(app_on_close(app, count_up, &closed), 0);
+    assert_int_equal(app_on_close(app, count_up, &closed), 0);
+    assert_int_equal(app_post(app, count_and_stop, &stopped), 0);
+    assert_int_equal(app_listen_with(app, &(listen_options_t){.host = "127.0.0.1"}), 0);
+    assert_int_equal(stopped, 1);
+    assert_int_equal(closed, 2);
+    app = app_new_with(&(app_options_t){.silent = true});
+    assert_int_equal(app_listen_with(app, &(listen_options_t){.host = "nowhere"}), UV_EINVAL);
+    assert_int_equal(app_listen_with(NULL, NULL), UV_ENOMEM);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_listen_with),
         cmocka_unit_test(test_inject),
         cmocka_unit_test(test_inject_that_waits),
         cmocka_unit_test(test_inject_into_nothing),
