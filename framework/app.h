@@ -328,7 +328,8 @@ typedef struct {
 
 /*
  * The `error` event (Koa's app.on('error')): called for every error that no middleware caught,
- * before the error response is sent; also for errors of WebSocket handlers. Replaces the default,
+ * before the error response is sent; also for errors of WebSocket handlers, and for handshakes that
+ * are malformed or of a foreign origin (ws's wsClientError). Replaces the default,
  * which prints on stderr what is neither a 404 nor exposed. `ctx` is complete. Must not suspend.
  */
 typedef void error_listener_t(ctx_t *ctx, const ctx_error_t *error);

@@ -41,10 +41,19 @@ static void run_upgrade(void *arg) {
         socket_chain_done(ws, stack_run(&app->ws, upgrade.context));
 }
 
+/* The app hears of it: ws's wsClientError. Not of what many may cause at once, by being many. */
+static void report_refusal(struct context *context, const struct handshake *handshake) {
+    if (handshake->status >= 500)
+        return;
+    context_report(context, ctx_throw(&context->ctx, handshake->status, "%s", handshake->message));
+    ctx_catch(&context->ctx);
+}
+
 /* What the npm package ws answers to a handshake that is none. */
 static void refuse_handshake(struct context *context, const struct handshake *handshake) {
     struct exchange *exchange = context->exchange;
     char length[24];
+    report_refusal(context, handshake);
     snprintf(length, sizeof length, "%zu", strlen(handshake->message));
     context_set_header(context, "Connection", "close");
     context_set_header(context, "Content-Type", "text/html");

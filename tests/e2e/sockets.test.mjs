@@ -993,6 +993,26 @@ describe('origins', () => {
   })
 })
 
+describe('handshakes that are none', () => {
+  const server = crowd({ SOCKETS: 1 })
+
+  test('the error listener hears of them', async () => {
+    const told = async () => (await get(server, '/log?id=odd')).split('\n').slice(0, -1)
+    for (const [i, [lines, status, message]] of [
+      [['Sec-WebSocket-Version: 7'], 400, 'Missing or invalid Sec-WebSocket-Version header'],
+      [['Sec-WebSocket-Protocol: a,,b'], 400, 'Invalid Sec-WebSocket-Protocol header'],
+      [['Origin: https://evil.example', 'Cookie: a=b'], 403, 'Foreign origin']
+    ].entries()) {
+      assert.equal(await knock(server, ['Host: a', ...lines], '/do?id=odd'), status)
+      assert.deepEqual((await told()).slice(i), [`listener -${status} ${message}`])
+    }
+    const one = await connect(server)
+    assert.equal(await knock(server, ['Host: a'], '/do?id=odd'), 503)
+    assert.equal((await told()).length, 3, 'of one too many it does not')
+    await byeAll(one)
+  })
+})
+
 describe('caps', () => {
   describe('on all', () => {
     const server = crowd({ SOCKETS: 3 })
