@@ -12,7 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-static void accept_from(app_t *app, int fd) {
+static inline void accept_from(app_t *app, int fd) {
     struct connection *c = connection_new(&app->loop, UV_NAMED_PIPE);
     uv_pipe_open(connection_pipe(c), fd);
     if (http1_start(c, &app->http_server))
