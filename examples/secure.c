@@ -86,8 +86,16 @@ static int listen_on(app_t *app, const tls_options_t *tls) {
                          });
 }
 
+/* When it serves, and not before: signals are looked at from then on. */
+static void announce(app_t *app, void *arg) {
+    char http[64];
+    if (app_address(app, 1, http, sizeof http) == 0)
+        printf("redirecting from http://127.0.0.1%s\n", strrchr(http, ':'));
+    printf("listening on https://127.0.0.1:%d\n", app_port(app));
+}
+
 int main(void) {
-    char cert_file[512], key_file[512], http[64];
+    char cert_file[512], key_file[512];
     const char *folder = getenv("CERTIFICATES") ? getenv("CERTIFICATES") : ".";
     snprintf(cert_file, sizeof cert_file, "%s/secure.cert.pem", folder);
     snprintf(key_file, sizeof key_file, "%s/secure.key.pem", folder);
@@ -101,13 +109,12 @@ int main(void) {
     app_use(app, route_get("/secure.js", script));
     app_ws_use(app, route_all("/chat", talk));
     int err = listen_on(app, &(tls_options_t){.cert_file = cert_file, .key_file = key_file});
-    if (err)
-        fprintf(stderr, "can't listen: %s\n", uv_strerror(err));
-    if (!err && app_address(app, 1, http, sizeof http) == 0)
-        printf("redirecting from http://127.0.0.1%s\n", strrchr(http, ':'));
     if (!err)
-        printf("listening on https://127.0.0.1:%d\n", app_port(app));
-    err = err ? err : app_run(app);
+        err = app_spawn(app, announce, NULL);
+    if (!err)
+        err = app_run(app);
+    if (err)
+        fprintf(stderr, "can't serve: %s\n", uv_strerror(err));
     app_free(app);
     return err ? 1 : 0;
 }

@@ -212,6 +212,15 @@ static int echo(ctx_t *ctx) {
     return ws_on_message(ctx->websocket, on_message);
 }
 
+/* When it serves, and not before: signals are looked at from then on. */
+static void announce(app_t *app, void *arg) {
+    static const char *const names[] = {"plain", "redirects"};
+    char address[64];
+    for (size_t i = 1; app_address(app, i, address, sizeof address) == 0; i++)
+        printf("%s on %s\n", names[i - 1], strrchr(address, ':') + 1);
+    printf("listening on https://127.0.0.1:%d\n", app_port(app));
+}
+
 int main(void) {
     const char *plain = getenv("PLAIN");
     settings = json_loads(getenv("TLS") ? getenv("TLS") : "{}", 0, NULL);
@@ -228,15 +237,10 @@ int main(void) {
     int err = app_bind(app, &(listen_options_t){.tls = &tls});
     if (!err && plain)
         err = app_bind(app, &(listen_options_t){0});
-    char address[64];
     if (!err && plain)
         err = app_bind(app, &(listen_options_t){.https_port = app_port(app)});
-    if (!err && plain && app_address(app, 1, address, sizeof address) == 0)
-        printf("plain on %s\n", strrchr(address, ':') + 1);
-    if (!err && plain && app_address(app, 2, address, sizeof address) == 0)
-        printf("redirects on %s\n", strrchr(address, ':') + 1);
     if (!err)
-        printf("listening on https://127.0.0.1:%d\n", app_port(app));
+        err = app_spawn(app, announce, NULL);
     if (!err)
         err = app_run(app);
     app_free(app);
