@@ -1605,6 +1605,18 @@ describe('bad company', () => {
     await isAtRest(server)
   })
 
+  test('a reader that stopped: no more memory than may wait', async () => {
+    await served(() => growsBy(server, 4 * MIB, async () => {
+      const peer = await meet(server, { buffered_size: MIB }, { path: '/configured' })
+      peer.socket.pause()
+      await at(server, 'numbers 1000 100000', peer.id)
+      const [, failed] = /failed (\d+)/.exec((await notesOf(server, peer.id)).join())
+      assert.ok(failed > 0, 'it is being closed')
+      peer.end()
+    }))
+    await isAtRest(server)
+  })
+
   test('half a header, half a frame, half a message, of many, who then say nothing', async () => {
     await growsBy(server, 8 * MIB, async () => {
       const peers = await each(200, () => meet(server, {}, { offer: 'permessage-deflate' }))
