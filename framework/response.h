@@ -56,8 +56,8 @@ int ctx_empty(ctx_t *ctx);
 
 #ifdef ACACIA_HAVE_JSON
 /* JSON, written as by JSON.stringify. Takes over the caller's reference, so that ctx_json(ctx,
- * json_pack(…)) is complete. Keeps a Content-Type that is JSON of some kind. UV_EINVAL for NULL (the
- * packing failed), and for what can't be written: it holds itself, has more than 256 levels of
+ * json_pack(…)) is complete. Keeps a Content-Type that is JSON of some kind. UV_EINVAL for NULL
+ * (the packing failed), and for what can't be written: it holds itself, has more than 256 levels of
  * arrays and objects, for which the stack of a coroutine is too small, or is not UTF-8. */
 int ctx_json(ctx_t *ctx, json_t *json);
 #endif

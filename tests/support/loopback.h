@@ -1,6 +1,6 @@
 /*
- * An exchange without a network: a request made of strings, whose answer is collected in memory. Whole
- * stacks run on it as they would behind HTTP.
+ * An exchange without a network: a request made of strings, whose answer is collected in memory.
+ * Whole stacks run on it as they would behind HTTP.
  */
 #ifndef TESTS_LOOPBACK_H
 #define TESTS_LOOPBACK_H

@@ -222,8 +222,8 @@ static void test_failed_factory_does_not_start(void **state) {
     int seven = 7;
     app_t *app = app_new_with(&(app_options_t){.silent = true});
     destroyed = 0;
-    app_use(app, (middleware_t){
-                     .state = &seven, .destroy = count_destroyed, .error = "it is broken"});
+    app_use(app,
+            (middleware_t){.state = &seven, .destroy = count_destroyed, .error = "it is broken"});
     assert_int_equal(destroyed, 7);
     assert_int_equal(app_bind(app, NULL), UV_EINVAL);
     app_free(app);

@@ -140,10 +140,8 @@ static void test_deep_stacks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_order),
-        cmocka_unit_test(test_last_released_is_first_used),
-        cmocka_unit_test(test_limit),
-        cmocka_unit_test(test_trim_keeps_what_was_needed),
+        cmocka_unit_test(test_order),       cmocka_unit_test(test_last_released_is_first_used),
+        cmocka_unit_test(test_limit),       cmocka_unit_test(test_trim_keeps_what_was_needed),
         cmocka_unit_test(test_deep_stacks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
