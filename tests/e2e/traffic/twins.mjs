@@ -15,7 +15,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { build, startServer } from '../support.mjs'
-import { chance, only, seed } from './chance.mjs'
+import { chance, only, scale, seed } from './chance.mjs'
 
 export const isOther = Boolean(process.env.OURS)
 
@@ -45,7 +45,7 @@ export class Twins {
   }
 
   assertAllSeen () {
-    if (!only && !isOther && !process.env.SEED) assert.deepEqual(Object.keys(this.differences).filter(name => !this.seen.has(name)), [])
+    if (!only && !isOther && !process.env.SEED && scale >= 1) assert.deepEqual(Object.keys(this.differences).filter(name => !this.seen.has(name)), [])
   }
 
   // Ours has said nothing on stderr, and ends well.
