@@ -57,8 +57,8 @@ static struct rooms *rooms;
 
 static const char *name_of(unsigned room) {
     static char name[32];
-    snprintf(name, sizeof name, room ? "room %u" : "", room);
-    return name;
+    snprintf(name, sizeof name, "room %u", room);
+    return room ? name : "";
 }
 
 static void count(websocket_t *ws, void *arg) {
