@@ -55,13 +55,29 @@ __extension__ static const uint64_t steps[256] = {
     [0xF5 ... 0xFF] = LEAD(REJECT),
 };
 
-enum { BLOCK = 32 };
+enum { BLOCK = 32, LONG_BLOCK = 128 };
 
-static bool is_ascii(const unsigned char *block) {
-    uint64_t words[BLOCK / 8];
+/* Of a block of either length: the compiler has vector registers for both. */
+static inline bool is_ascii(const unsigned char *block, size_t size) {
+    uint64_t words[LONG_BLOCK / 8], all = 0;
 
-    memcpy(words, block, BLOCK);
-    return !((words[0] | words[1] | words[2] | words[3]) & 0x8080808080808080);
+    memcpy(words, block, size);
+    for (size_t i = 0; i < size / 8; i++)
+        all |= words[i];
+    return !(all & 0x8080808080808080);
+}
+
+/* How many bytes at the start need no automaton, in whole blocks. Long ones are tried where a text
+ * looks like English: in others they hardly ever are of use. */
+static size_t ascii_blocks(const unsigned char *bytes, size_t n) {
+    size_t i = 0;
+
+    while (n - i >= BLOCK && is_ascii(bytes + i, BLOCK)) {
+        i += BLOCK;
+        while (i >= LONG_BLOCK && n - i >= LONG_BLOCK && is_ascii(bytes + i, LONG_BLOCK))
+            i += LONG_BLOCK;
+    }
+    return i;
 }
 
 static uint64_t run(uint64_t state, const unsigned char *bytes, size_t n) {
@@ -75,11 +91,13 @@ bool utf8_feed(struct utf8 *u, const void *data, size_t n) {
     const unsigned char *bytes = data;
     uint64_t state = u->state;
 
-    for (; n >= BLOCK && state != REJECT; bytes += BLOCK, n -= BLOCK)
-        if (state != START || !is_ascii(bytes))
-            state = run(state, bytes, BLOCK);
-    if (n < BLOCK)
-        state = run(state, bytes, n);
+    while (n > 0 && state != REJECT) {
+        size_t skipped = state == START ? ascii_blocks(bytes, n) : 0;
+        size_t next = n - skipped < BLOCK ? n - skipped : BLOCK;
+        state = run(state, bytes + skipped, next);
+        bytes += skipped + next;
+        n -= skipped + next;
+    }
 
     u->state = (uint32_t)state;
     return state != REJECT;
