@@ -30,18 +30,19 @@ struct credentials {
     char *name, *password; /* one block */
 };
 
-/* "Basic dG9iaTpmZXJyZXQ=", blanks around it aside: in memory of the ctx. NULL if it is not that.
- */
-static const char *token_of(ctx_t *ctx) {
+/* "Basic dG9iaTpmZXJyZXQ=", blanks around it aside: in memory of the ctx. 0; UV_EINVAL if it is not
+ * that; UV_ENOMEM. */
+static int token_of(ctx_t *ctx, const char **token) {
     const char *header = ctx_get(ctx, "Authorization");
     header += strspn(header, " ");
     if (strncasecmp(header, "Basic ", 6) != 0)
-        return NULL;
+        return UV_EINVAL;
     header += 6 + strspn(header + 6, " ");
     size_t length = strcspn(header, " ");
     if (length == 0 || header[length + strspn(header + length, " ")])
-        return NULL;
-    return ctx_printf(ctx, "%.*s", (int)length, header);
+        return UV_EINVAL;
+    *token = ctx_printf(ctx, "%.*s", (int)length, header);
+    return *token ? 0 : UV_ENOMEM;
 }
 
 /* "name:password". The name has no ':', and neither of them a line break or a NUL. */
@@ -56,10 +57,12 @@ static int split(struct credentials *credentials, char *text, size_t length) {
 
 /* 0; UV_EINVAL if there are none; UV_ENOMEM. */
 static int read_credentials(ctx_t *ctx, struct credentials *credentials) {
-    const char *token = token_of(ctx);
+    const char *token;
     char *decoded;
     size_t length;
-    int err = token ? base64_read(token, &decoded, &length) : UV_EINVAL;
+    int err = token_of(ctx, &token);
+    if (!err)
+        err = base64_read(token, &decoded, &length);
     if (err)
         return err;
     char *text = ctx_alloc(ctx, length + 1);

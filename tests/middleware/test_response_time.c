@@ -24,7 +24,8 @@ static void test_milliseconds(void **state) {
     char text[64], *end;
     app_t *app = app_with(response_time(NULL), waits);
     time_of(app, "/", text, sizeof text);
-    assert_true(strtol(text, &end, 10) >= 19);
+    /* A timer counts from when the loop last looked at its clock, which may be a while ago. */
+    assert_in_range(strtol(text, &end, 10), 5, 10000);
     assert_string_equal(end, "ms");
     assert_string_equal(time_of(app, "/?throw", text, sizeof text), "none");
     assert_string_equal(time_of(app, "/?write", text, sizeof text), "none");
