@@ -3,7 +3,7 @@
  * HTTP. Uses what every program may use. Limits come from the environment, so that a test need not
  * wait ten seconds for a timeout.
  */
-#include <acacia.h>
+#include "report.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -548,58 +548,6 @@ static int ip(ctx_t *ctx) {
 
 /* --- What the server says of itself ----------------------------------------------------------- */
 
-static const char *const reasons[CLOSE_REASONS] = {
-    [CLOSE_HEAD_TIMEOUT] = "HEAD_TIMEOUT",
-    [CLOSE_REQUEST_TIMEOUT] = "REQUEST_TIMEOUT",
-    [CLOSE_WRITE_TIMEOUT] = "WRITE_TIMEOUT",
-    [CLOSE_BAD_REQUEST] = "BAD_REQUEST",
-    [CLOSE_HEAD_TOO_LARGE] = "HEAD_TOO_LARGE",
-    [CLOSE_BODY_NOT_READ] = "BODY_NOT_READ",
-    [CLOSE_ABORTED] = "ABORTED",
-    [CLOSE_HANDLER_FAILED] = "HANDLER_FAILED",
-    [CLOSE_OVERLOAD] = "OVERLOAD",
-    [CLOSE_NO_MEMORY] = "NO_MEMORY",
-    [CLOSE_READ_ERROR] = "READ_ERROR",
-    [CLOSE_WRITE_ERROR] = "WRITE_ERROR",
-    [CLOSE_DRAIN_TIMEOUT] = "DRAIN_TIMEOUT",
-    [CLOSE_TLS_HANDSHAKE] = "TLS_HANDSHAKE",
-    [CLOSE_TLS_TIMEOUT] = "TLS_TIMEOUT",
-    [CLOSE_TLS_PLAINTEXT] = "TLS_PLAINTEXT",
-    [CLOSE_TLS_RECORD] = "TLS_RECORD",
-    [CLOSE_TLS_TRUNCATED] = "TLS_TRUNCATED",
-    [CLOSE_WS_PROTOCOL] = "WS_PROTOCOL",
-    [CLOSE_WS_UTF8] = "WS_UTF8",
-    [CLOSE_WS_TOO_BIG] = "WS_TOO_BIG",
-    [CLOSE_WS_FRAGMENTS] = "WS_FRAGMENTS",
-    [CLOSE_WS_SLOW] = "WS_SLOW",
-    [CLOSE_WS_HANDLER] = "WS_HANDLER",
-    [CLOSE_WS_NO_ANSWER] = "WS_NO_ANSWER",
-    [CLOSE_WS_ABNORMAL] = "WS_ABNORMAL",
-};
-
-/* All counters; those of closed connections only if they are not 0. */
-static int stats(ctx_t *ctx) {
-    app_stats_t s;
-    size_t rss = 0;
-    json_t *closed = json_object();
-    app_stats(ctx->app, &s);
-    uv_resident_set_memory(&rss);
-    for (int i = 0; i < CLOSE_REASONS; i++)
-        if (s.closed[i])
-            json_object_set_new(closed, reasons[i] ? reasons[i] : close_reason_text(i),
-                                json_integer((json_int_t)s.closed[i]));
-    json_t *all = json_pack(
-        "{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "requests",
-        (json_int_t)s.requests, "errors", (json_int_t)s.errors, "connections",
-        (json_int_t)s.connections, "websockets", (json_int_t)s.websockets, "coroutines",
-        (json_int_t)s.coroutines, "coroutines_pooled", (json_int_t)s.coroutines_pooled,
-        "requests_active", (json_int_t)s.requests_active, "frame_contexts",
-        (json_int_t)s.frame_contexts, "messages_active", (json_int_t)s.messages_active,
-        "read_buffers", (json_int_t)s.read_buffers, "write_buffers", (json_int_t)s.write_buffers,
-        "timers", (json_int_t)s.timers, "rss", (json_int_t)rss, "closed", closed);
-    return ctx_json(ctx, all);
-}
-
 static int show_seen(ctx_t *ctx) {
     struct seen *seen = seen_by(ctx);
     return ctx_json(ctx, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:s}", "begun",
@@ -625,31 +573,26 @@ static void on_error(ctx_t *ctx, const ctx_error_t *error) {
              error->header_sent ? " late" : "", error->message);
 }
 
-static uint64_t setting(const char *name) {
-    const char *value = getenv(name);
-    return value ? strtoull(value, NULL, 10) : 0;
-}
-
 static app_options_t options_from_environment(void) {
     return (app_options_t){
         .http =
             {
-                .head_size = setting("HEAD_SIZE"),
-                .header_count = setting("HEADER_COUNT"),
-                .body_size = setting("BODY_SIZE"),
-                .drain_size = setting("DRAIN_SIZE"),
-                .read_ahead = setting("READ_AHEAD"),
-                .head_timeout = setting("HEAD_TIMEOUT"),
-                .request_timeout = setting("REQUEST_TIMEOUT"),
-                .keep_alive_timeout = setting("KEEP_ALIVE_TIMEOUT"),
-                .write_timeout = setting("WRITE_TIMEOUT"),
-                .high_water = setting("HIGH_WATER"),
+                .head_size = report_setting("HEAD_SIZE"),
+                .header_count = report_setting("HEADER_COUNT"),
+                .body_size = report_setting("BODY_SIZE"),
+                .drain_size = report_setting("DRAIN_SIZE"),
+                .read_ahead = report_setting("READ_AHEAD"),
+                .head_timeout = report_setting("HEAD_TIMEOUT"),
+                .request_timeout = report_setting("REQUEST_TIMEOUT"),
+                .keep_alive_timeout = report_setting("KEEP_ALIVE_TIMEOUT"),
+                .write_timeout = report_setting("WRITE_TIMEOUT"),
+                .high_water = report_setting("HIGH_WATER"),
             },
-        .connections = setting("CONNECTIONS"),
-        .coroutines = setting("COROUTINES"),
-        .memory = setting("MEMORY"),
-        .drain_timeout = setting("DRAIN_TIMEOUT"),
-        .silent = setting("SILENT") != 0,
+        .connections = report_setting("CONNECTIONS"),
+        .coroutines = report_setting("COROUTINES"),
+        .memory = report_setting("MEMORY"),
+        .drain_timeout = report_setting("DRAIN_TIMEOUT"),
+        .silent = report_setting("SILENT") != 0,
     };
 }
 
@@ -725,7 +668,7 @@ static void use_the_rest(app_t *app) {
     app_use(app, route_get("/own-date", own_date));
     app_use(app, route_get("/header", get_header));
     app_use(app, route_get("/ip", ip));
-    app_use(app, route_get("/stats", stats));
+    app_use(app, route_get("/stats", report_stats));
     app_use(app, route_get("/seen", show_seen));
     app_use(app, route_get("/stop", stop));
     app_use(app, route_all("/request", request));
@@ -740,11 +683,11 @@ static void limit_descriptors(rlim_t limit) {
 
 int main(void) {
     static struct seen seen;
-    limit_descriptors(setting("NOFILE"));
+    limit_descriptors(report_setting("NOFILE"));
     app_options_t options = options_from_environment();
     app_t *app = app_new_with(&options);
     app_set_value(app, "seen", &seen, NULL);
-    if (setting("ON_ERROR"))
+    if (report_setting("ON_ERROR"))
         app_on_error(app, on_error);
     app_use(app, observe);
     use_bodies(app);
