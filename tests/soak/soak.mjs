@@ -334,8 +334,14 @@ setInterval(() => {
 async function stay (index) {
   while (!over) {
     const ws = connect(index % 3 ? 'plain' : 'tls', '/talk?room=1', { perMessageDeflate: index % 2 === 0 })
+    let end = ''
+    ws.on('error', error => { end += ` ${error.message}` })
+    ws.on('close', (code, reason) => { end += ` ${code} ${reason}` })
     while (!over && ws.readyState <= WebSocket.OPEN) await sleep(200)
-    if (!over && performance.now() - lastStall > 30_000) count(failures, 'stay: closed')
+    if (!over && performance.now() - lastStall > 30_000) {
+      await sleep(100) // until it has said why
+      count(failures, `stay: closed:${end}`)
+    }
     ws.terminate()
   }
 }
