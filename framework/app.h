@@ -86,7 +86,7 @@ app_t *app_ws_use_middleware(app_t *app, middleware_t middleware, const char *na
  */
 typedef struct {
     size_t head_size;      /* 16 KiB: request line and headers; beyond it 431, or 414 in the URL */
-    size_t header_count;   /* 100 header fields; 431 */
+    size_t header_count;   /* 100 header fields, at most 32,768; 431 */
     size_t body_size;      /* 1 MiB for the functions that read a whole body; 413 */
     size_t drain_size;     /* 1 MiB of a body that no handler read is skipped; beyond it: closed */
     size_t read_ahead;     /* 64 KiB kept of what arrives while a handler is busy */

@@ -99,7 +99,7 @@ int stack_run(const struct stack *stack, struct context *context);
 extern const struct http1_events app_http_events;
 
 /* Answer on a coroutine of its own. UV_EAGAIN, UV_ENOMEM. */
-int app_start_request(struct app *app, struct context *context);
+int app_start_request(struct app *app, struct exchange *exchange);
 
 /* Is more memory used than it may be? Looked at twenty times in a second at most. */
 bool app_is_overloaded(struct context_host *host);
@@ -107,10 +107,10 @@ bool app_is_overloaded(struct context_host *host);
 /* --- upgrade.c -------------------------------------------------------------------------------- */
 
 /* The same for a request that asks for a WebSocket. */
-int app_start_upgrade(struct app *app, struct context *context);
+int app_start_upgrade(struct app *app, struct exchange *exchange);
 
 /* What that allocates in the arena of the exchange. */
-size_t app_upgrade_memory(const struct exchange *exchange);
+size_t app_upgrade_memory(struct exchange *exchange);
 
 /* --- listen.c --------------------------------------------------------------------------------- */
 

@@ -50,7 +50,7 @@ static int enter(struct context *context, struct middleware_run *run, size_t pos
 may_await int ctx_next(ctx_t *ctx) {
     struct context *context = context_of(ctx);
     struct middleware_run *run = context->run;
-    struct params params = context->params;
+    const struct params *params = context->params;
     const char *route_path = ctx->route_path;
     if (!run)
         return 0;
@@ -58,7 +58,7 @@ may_await int ctx_next(ctx_t *ctx) {
     int err = enter(context, run, position + 1);
     context->run = run;
     run->position = position;
-    if (params.list) { /* the caller is a route's handler: its parameters are its own */
+    if (params) { /* the caller is a route's handler: its parameters are its own */
         context->params = params;
         ctx->route_path = route_path;
     }

@@ -78,7 +78,7 @@ static int inject_write(struct exchange *exchange, const void *data, size_t leng
 
 static void inject_end(struct exchange *exchange, bool failed) {
     struct answer *answer = answer_of(exchange);
-    struct loop *loop = exchange->loop;
+    struct loop *loop = exchange->carrier;
     loop->counts.exchanges--;
     arena_release(&exchange->arena);
     answer->response.failed = failed;
@@ -146,7 +146,7 @@ static struct injection *injection_new(struct app *app, const app_request_t *req
     injection->answer = answer;
     exchange->arena = arena;
     exchange->ops = &ops;
-    exchange->loop = &app->loop;
+    exchange->carrier = &app->loop;
     exchange->method = arena_copy(&exchange->arena, method, strlen(method));
     exchange->url = arena_copy(&exchange->arena, url, strlen(url));
     exchange->content_length = (int64_t)request->body_length;
@@ -165,8 +165,7 @@ static int start(struct app *app, const app_request_t *request, struct answer *a
     if (!injection)
         return UV_ENOMEM;
     struct exchange *exchange = &injection->exchange;
-    struct context *context = context_new(&app->host, exchange);
-    int err = context ? app_start_request(app, context) : UV_ENOMEM;
+    int err = app_start_request(app, exchange);
     if (err)
         arena_release(&exchange->arena);
     else

@@ -36,30 +36,31 @@ static void hide_names(struct param *list, size_t own, size_t count) {
 
 int route_set_params(struct context *context, const struct pattern *pattern,
                      const struct capture *captures, bool inherit) {
-    struct params outer = context->params;
-    size_t own = pattern_params(pattern), count = own;
-    if (!inherit)
-        outer.count = 0;
-    if (own + outer.count == 0) {
-        context->params = (struct params){0};
+    const struct params *outer = inherit ? context->params : NULL;
+    size_t own = pattern_params(pattern), inherited = outer ? outer->count : 0;
+    if (own + inherited == 0) {
+        context->params = NULL;
         return 0;
     }
-    struct param *list = arena_alloc(context->home.arena, (own + outer.count) * sizeof *list);
-    if (!list)
+    struct params *params =
+        arena_alloc(context->home.arena, sizeof *params + (own + inherited) * sizeof *params->list);
+    if (!params)
         return context_no_memory(context);
+    struct param *list = params->list;
+    params->count = own;
     for (size_t i = 0; i < own; i++) {
         list[i] = (struct param){pattern_param_name(pattern, i), NULL};
         int err = decode(context, &list[i], &captures[i]);
         if (err)
             return err;
     }
-    for (size_t i = 0; i < outer.count; i++) {
-        const char *name = outer.list[i].name;
+    for (size_t i = 0; i < inherited; i++) {
+        const char *name = outer->list[i].name;
         if (name && !has_value(list, 0, own, name))
-            list[count++] = outer.list[i];
+            list[params->count++] = outer->list[i];
     }
-    hide_names(list, own, count);
-    context->params = (struct params){list, count};
+    hide_names(list, own, params->count);
+    context->params = params;
     return 0;
 }
 

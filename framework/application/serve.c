@@ -11,8 +11,9 @@ static void run_request(void *arg) {
     context_chain_done(context, stack_run(&app->http, context));
 }
 
-int app_start_request(struct app *app, struct context *context) {
-    return coroutine_start(&app->loop.coroutines, run_request, context);
+int app_start_request(struct app *app, struct exchange *exchange) {
+    struct context *context = context_new(&app->host, exchange);
+    return !context ? UV_ENOMEM : coroutine_start(&app->loop.coroutines, run_request, context);
 }
 
 bool app_is_overloaded(struct context_host *host) {
@@ -35,13 +36,7 @@ static void on_request(void *owner, struct exchange *exchange) {
         return;
     }
     bool upgrades = exchange->upgrade && app->ws.count;
-    struct context *context =
-        upgrades ? context_new_for_socket(&app->host, exchange) : context_new(&app->host, exchange);
-    int err = UV_ENOMEM;
-    if (context && upgrades)
-        err = app_start_upgrade(app, context);
-    else if (context)
-        err = app_start_request(app, context);
+    int err = upgrades ? app_start_upgrade(app, exchange) : app_start_request(app, exchange);
     if (err)
         http1_refuse(exchange, 503, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_OVERLOAD);
 }

@@ -75,6 +75,11 @@ static void clamp_times(app_options_t *options) {
     clamp(&options->drain_delay);
 }
 
+static void clamp_limits(app_options_t *options) {
+    if (options->http.header_count > HEADERS_MAX)
+        options->http.header_count = HEADERS_MAX;
+}
+
 static const char *copy(struct app *app, const char *string) {
     const char *copied = arena_copy(&app->arena, string, strlen(string));
     if (!copied)
@@ -137,6 +142,7 @@ void app_read_settings(struct app *app, const app_options_t *given) {
         *options = *given;
     fill_in_limits(options);
     clamp_times(options);
+    clamp_limits(options);
     DEFAULT(options->env, environment("ACACIA_ENV"));
     DEFAULT(options->env, "development");
     DEFAULT(options->proxy_ip_header, "X-Forwarded-For");

@@ -10,9 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
+/* What is not needed any more when the stack has returned. */
 struct upgrade {
     struct context *context;
     struct handshake handshake;
+    struct response response;
 };
 
 /* Count it among those from its address. False, and answered, if there are too many. */
@@ -34,6 +36,7 @@ static void run_upgrade(void *arg) {
     struct upgrade upgrade = *(struct upgrade *)arg;
     struct app *app = (struct app *)upgrade.context->host;
     struct websocket *ws = socket_new(upgrade.context, &upgrade.handshake);
+    upgrade.context->response = &upgrade.response;
     context_enter(upgrade.context);
     if (!ws)
         context_finish(upgrade.context, UV_ENOMEM);
@@ -63,7 +66,7 @@ static void refuse_handshake(struct context *context, const struct handshake *ha
     struct response_head head = {
         .status = handshake->status,
         .message = status_phrase(handshake->status),
-        .headers = &context->headers,
+        .headers = &context->response->headers,
         .kind = BODY_LENGTH,
         .length = strlen(handshake->message),
         .bare = true,
@@ -98,11 +101,13 @@ static void check_limits(struct app *app, struct context *context, struct handsh
     app->stats.handshakes_refused += handshake->status != 101;
 }
 
-/* The path and the query are copied if there are both; and of the subprotocols the first, unless it
- * is ours. What else handlers allocate comes on top of it. */
-size_t app_upgrade_memory(const struct exchange *exchange) {
+/* The path and the query are copied if there are both; of the subprotocols the first, unless it is
+ * ours; and the peer's address. What else handlers allocate comes on top of it. */
+size_t app_upgrade_memory(struct exchange *exchange) {
+    char peer[INET6_ADDRSTRLEN];
+    exchange->ops->peer(exchange, peer, sizeof peer);
     size_t size = arena_round(sizeof(struct context)) + arena_round(sizeof(struct websocket)) +
-                  arena_round(INET6_ADDRSTRLEN);
+                  arena_round(strlen(peer) + 1);
     const char *protocols = headers_get(&exchange->headers, "Sec-WebSocket-Protocol");
     if (strpbrk(exchange->url, "?#"))
         size += arena_round(strlen(exchange->url) + 1) + 16;
@@ -111,13 +116,17 @@ size_t app_upgrade_memory(const struct exchange *exchange) {
     return size;
 }
 
-int app_start_upgrade(struct app *app, struct context *context) {
-    struct upgrade upgrade = {.context = context};
+int app_start_upgrade(struct app *app, struct exchange *exchange) {
+    struct upgrade upgrade = {0};
     struct handshake *handshake = &upgrade.handshake;
     struct deflate_options memory;
-    handshake_check(handshake, context->exchange, app->options.ws.protocols);
+    struct context *context = context_new_for_socket(&app->host, exchange, &upgrade.response);
+    if (!context)
+        return UV_ENOMEM;
+    upgrade.context = context;
+    handshake_check(handshake, exchange, app->options.ws.protocols);
     if (handshake->status == 101)
-        handshake_agree(handshake, context->exchange,
+        handshake_agree(handshake, exchange,
                         socket_deflate_options(app->options.ws.deflate, &memory));
     if (handshake->status == 101)
         check_limits(app, context, handshake);

@@ -440,7 +440,6 @@ static struct websocket *make_socket(struct call *call) {
         return NULL;
     *exchange = (struct exchange){
         .ops = &socket_exchange_ops,
-        .loop = &app->loop,
         .arena = call->arena,
         .method = "GET",
         .url = call->handshake.target,
@@ -448,7 +447,7 @@ static struct websocket *make_socket(struct call *call) {
         .secure = call->address.secure,
     };
     connection_peer(connection, peer, 64);
-    struct context *context = context_new_for_socket(&app->host, exchange);
+    struct context *context = context_new_for_socket(&app->host, exchange, NULL);
     struct websocket *ws = context ? socket_open(context, &call->options->ws) : NULL;
     call->arena = exchange->arena;
     if (!ws)

@@ -78,8 +78,8 @@ struct param {
 };
 
 struct params {
-    const struct param *list;
     size_t count;
+    struct param list[];
 };
 
 /* Lists that a header holds, each ending with NULL, made when somebody asks. */
@@ -112,8 +112,20 @@ struct errors {
     void *page_arg;
 };
 
+/* What the client is to be answered, as far as ctx_t does not have it. */
+struct response {
+    struct headers headers;
+    const char *message;     /* in place of the phrase of message_status; or NULL */
+    bytes_t body;            /* of a stream only the length, if it is a file's */
+    body_stream_t *stream;   /* NULL unless it is one */
+    const char *length_text; /* of a Content-Length that context_set_length has made … */
+    uint64_t length;         /* … for this */
+    uint64_t body_sent, body_announced; /* bytes; 0 announced if nobody knows how many */
+    int message_status;
+};
+
 /* The ctx of a WebSocket lives as long as that, and there may be thousands: what few of them need
- * is made when they do. */
+ * is made when they do, and what is not needed any more is not in here. */
 struct context {
     ctx_t ctx; /* first */
     struct context_host *host;
@@ -129,19 +141,12 @@ struct context {
     struct value *values;
 
     /* the request */
-    struct params params;
-    const char *peer;    /* NULL until somebody asks */
-    struct asked *asked; /* NULL until then */
+    const struct params *params; /* NULL: none */
+    const char *peer;            /* NULL until somebody asks */
+    struct asked *asked;         /* NULL until then */
 
     /* the response */
-    struct headers headers;
-    const char *message;   /* in place of the phrase of message_status; or NULL */
-    bytes_t body;          /* of a stream only the length, if it is a file's */
-    body_stream_t *stream; /* NULL unless it is one */
-    int message_status;
-    const char *length_text; /* of a Content-Length that context_set_length has made … */
-    uint64_t length;         /* … for this */
-    uint64_t body_sent, body_announced; /* bytes; 0 announced if nobody knows how many */
+    struct response *response; /* not to be changed once the head is sent and it is `written` */
     struct finisher *finishers;
     body_kind_t kind : 8;
     bool header_sent : 1;
@@ -154,7 +159,8 @@ struct context {
 
 /* The ctx of a request, whose response may outlive the handler: see detach.c. */
 struct request_context {
-    struct context context;               /* first */
+    struct context context; /* first */
+    struct response response;
     struct request_context *next, **link; /* in host->detached */
     struct task end_task;
     int err; /* that the stack has returned */
@@ -165,10 +171,16 @@ static inline struct context *context_of(const ctx_t *ctx) {
     return (struct context *)ctx;
 }
 
-/* A ctx for `exchange`, in its arena; for one that becomes a WebSocket, or is answered at once, the
- * smaller kind will do. NULL when there is no memory. */
+/* A ctx for `exchange`, in its arena. NULL when there is no memory. */
 struct context *context_new(struct context_host *host, struct exchange *exchange);
-struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange);
+
+/* The same for one that becomes a WebSocket, or is answered at once: smaller. Its response, zeroed,
+ * is the caller's until context_forget_response; NULL if none will be sent. */
+struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange,
+                                       struct response *response);
+
+/* The response has been sent, and nothing of it is needed any more. */
+void context_forget_response(struct context *context);
 
 /* The coroutine that calls this is the handler, until context_leave. */
 void context_enter(struct context *context);

@@ -50,8 +50,8 @@ static int add_line(struct context *context, const struct cookie *cookie, bool o
     if (!line)
         return error ? ctx_throw(&context->ctx, 500, "%s", error) : context_no_memory(context);
     if (overwrites)
-        overwrite(&context->headers, cookie->name);
-    if (headers_add(&context->headers, arena, "Set-Cookie", 10, line, strlen(line)))
+        overwrite(&context->response->headers, cookie->name);
+    if (headers_add(&context->response->headers, arena, "Set-Cookie", 10, line, strlen(line)))
         return context_no_memory(context);
     return 0;
 }

@@ -46,11 +46,26 @@ static struct context *make(struct context_host *host, struct exchange *exchange
 }
 
 struct context *context_new(struct context_host *host, struct exchange *exchange) {
-    return make(host, exchange, sizeof(struct request_context));
+    struct context *context = make(host, exchange, sizeof(struct request_context));
+    if (context)
+        context->response = &((struct request_context *)context)->response;
+    return context;
 }
 
-struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange) {
-    return make(host, exchange, sizeof(struct context));
+struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange,
+                                       struct response *response) {
+    struct context *context = make(host, exchange, sizeof(struct context));
+    if (context && response)
+        context->response = response;
+    else if (context)
+        context_forget_response(context);
+    return context;
+}
+
+void context_forget_response(struct context *context) {
+    static const struct response none; /* for all: who would write to it looks at header_sent */
+    context->header_sent = context->written = true;
+    context->response = (struct response *)&none;
 }
 
 void context_enter(struct context *context) {

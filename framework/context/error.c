@@ -112,16 +112,18 @@ void ctx_set_error_page(ctx_t *ctx, error_page_fn *page, void *arg) {
 
 int ctx_throw_header(ctx_t *ctx, const char *name, const char *value) {
     struct context *context = context_of(ctx);
-    struct headers response = context->headers;
+    struct headers response = context->response->headers;
+    if (context->header_sent)
+        return UV_EALREADY;
     if (is_of_the_response(name))
         return 0;
     struct errors *errors = errors_of(context);
     if (!errors)
         return UV_ENOMEM;
-    context->headers = errors->headers;
+    context->response->headers = errors->headers;
     int err = ctx_set(ctx, name, value);
-    errors->headers = context->headers;
-    context->headers = response;
+    errors->headers = context->response->headers;
+    context->response->headers = response;
     return err;
 }
 

@@ -70,7 +70,7 @@ may_await int ctx_file(ctx_t *ctx, const char *name) {
 }
 
 bool ctx_body_file(const ctx_t *ctx, uv_stat_t *stat) {
-    const body_stream_t *stream = context_of(ctx)->stream;
+    const body_stream_t *stream = context_of(ctx)->response->stream;
     if (!stream || stream->read != read_file)
         return false;
     *stat = ((const struct file *)stream->state)->stat;

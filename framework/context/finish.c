@@ -5,12 +5,12 @@ int context_write_body(struct context *context, const void *data, size_t length)
     struct exchange *exchange = context->exchange;
     int err = exchange->ops->write(exchange, data, length);
     if (err >= 0)
-        context->body_sent += length;
+        context->response->body_sent += length;
     return err;
 }
 
 uint64_t ctx_bytes_sent(const ctx_t *ctx) {
-    return context_of(ctx)->body_sent;
+    return context_of(ctx)->response->body_sent;
 }
 
 int ctx_on_finish(ctx_t *ctx, finish_handler *fn, void *arg) {

@@ -16,7 +16,7 @@ static void take_out(struct headers *headers, struct header *header) {
 
 int context_put_header(struct context *context, const char *name, size_t length, const char *value,
                        size_t value_length) {
-    struct headers *headers = &context->headers;
+    struct headers *headers = &context->response->headers;
     struct header *header = headers_find(headers, name, length);
     if (!header)
         return headers_add(headers, context->home.arena, name, length, value, value_length)
@@ -36,8 +36,8 @@ int context_set_length(struct context *context, uint64_t length) {
         return context_no_memory(context);
     size_t digits = write_decimal(value, length);
     value[digits] = '\0';
-    context->length_text = value;
-    context->length = length;
+    context->response->length_text = value;
+    context->response->length = length;
     return context_put_header(context, "Content-Length", 14, value, digits);
 }
 
@@ -96,7 +96,7 @@ int ctx_append(ctx_t *ctx, const char *name, const char *value) {
         return err;
     if (is_single(name))
         return context_set_header(context, name, value);
-    return headers_add(&context->headers, context->home.arena, name, strlen(name), value,
+    return headers_add(&context->response->headers, context->home.arena, name, strlen(name), value,
                        strlen(value))
                ? context_no_memory(context)
                : 0;
@@ -108,13 +108,13 @@ int ctx_remove(ctx_t *ctx, const char *name) {
     if (context->header_sent)
         return UV_EALREADY;
     size_t length = strlen(name);
-    while ((header = headers_find(&context->headers, name, length)))
-        take_out(&context->headers, header);
+    while ((header = headers_find(&context->response->headers, name, length)))
+        take_out(&context->response->headers, header);
     return 0;
 }
 
 const char *ctx_response_get(const ctx_t *ctx, const char *name) {
-    return headers_get(&context_of(ctx)->headers, name);
+    return headers_get(&context_of(ctx)->response->headers, name);
 }
 
 bool ctx_has(const ctx_t *ctx, const char *name) {
@@ -122,7 +122,7 @@ bool ctx_has(const ctx_t *ctx, const char *name) {
 }
 
 bool ctx_response_header_at(const ctx_t *ctx, size_t index, const char **name, const char **value) {
-    return headers_at(&context_of(ctx)->headers, index, name, value);
+    return headers_at(&context_of(ctx)->response->headers, index, name, value);
 }
 
 bool ctx_header_sent(const ctx_t *ctx) {
@@ -179,7 +179,7 @@ int64_t ctx_response_length(const ctx_t *ctx) {
     const char *text = ctx_response_get(ctx, "Content-Length");
     if (text)
         return strtoll(text, NULL, 10);
-    return context->kind == CTX_BODY_BYTES ? (int64_t)context->body.length : -1;
+    return context->kind == CTX_BODY_BYTES ? (int64_t)context->response->body.length : -1;
 }
 
 /* --- What caches look at ---------------------------------------------------------------------- */

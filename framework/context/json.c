@@ -15,7 +15,7 @@
 
 static const char *type_for_json(struct context *context) {
     /* Koa keeps a type that is JSON of some kind already. */
-    const char *type = headers_get(&context->headers, "Content-Type");
+    const char *type = headers_get(&context->response->headers, "Content-Type");
     return type && strstr(type, "json") ? type : "application/json; charset=utf-8";
 }
 
@@ -142,10 +142,9 @@ static const char *lower(struct context *context, const char *name) {
 
 static json_t *headers_json(struct context *context, const struct headers *headers) {
     json_t *object = json_object();
-    for (uint32_t i = 0; object && i < headers->count; i++) {
-        const struct header *header = &headers->list[i];
-        const char *name = lower(context, header->name);
-        json_t *value = name ? text_of(context, header->value) : NULL;
+    for (struct header_walk walk = {0}; object && headers_next(headers, &walk);) {
+        const char *name = lower(context, walk.header.name);
+        json_t *value = name ? text_of(context, walk.header.value) : NULL;
         if (!value || add_value(object, name, value)) {
             json_decref(object);
             return NULL;
@@ -163,7 +162,7 @@ json_t *ctx_to_json(ctx_t *ctx) {
         "request", "method", ctx->method, "url", text_of(context, ctx->url), "header",
         headers_json(context, &context->exchange->headers), /**/
         "response", "status", ctx->status ? ctx->status : 404, "message", message ? message : "",
-        "header", headers_json(context, &context->headers), /**/
+        "header", headers_json(context, &context->response->headers), /**/
         "app", "subdomainOffset", options->subdomain_offset, "proxy", options->proxy, "env",
         options->env, /**/
         "originalUrl", text_of(context, ctx->original_url));

@@ -47,8 +47,8 @@ static const char *join(struct context *context, const char *name, const char *s
     const char *between = "";
     if (!all)
         return context_no_memory(context), "";
-    for (uint32_t i = 0; i < headers->count; i++) {
-        const struct header *header = &headers->list[i];
+    for (struct header_walk walk = {0}; headers_next(headers, &walk);) {
+        const struct header *header = &walk.header;
         if (header->name_length != length || strncasecmp(header->name, name, length) != 0)
             continue;
         at = stpcpy(at, between);
@@ -63,8 +63,8 @@ static const char *get(struct context *context, const char *name) {
     const struct headers *headers = &context->exchange->headers;
     size_t length = strlen(name), size = 1, count = 0;
     const char *value = NULL;
-    for (uint32_t i = 0; i < headers->count; i++) {
-        const struct header *header = &headers->list[i];
+    for (struct header_walk walk = {0}; headers_next(headers, &walk);) {
+        const struct header *header = &walk.header;
         if (header->name_length != length || strncasecmp(header->name, name, length) != 0)
             continue;
         if (!value)
@@ -194,16 +194,16 @@ const char *ctx_search(ctx_t *ctx) {
 }
 
 const char *ctx_param(const ctx_t *ctx, const char *name) {
-    const struct params *params = &context_of(ctx)->params;
-    for (size_t i = 0; i < params->count; i++)
+    const struct params *params = context_of(ctx)->params;
+    for (size_t i = 0; params && i < params->count; i++)
         if (params->list[i].name && strcmp(params->list[i].name, name) == 0)
             return params->list[i].value;
     return NULL;
 }
 
 const char *ctx_param_at(const ctx_t *ctx, size_t index) {
-    const struct params *params = &context_of(ctx)->params;
-    return index < params->count ? params->list[index].value : NULL;
+    const struct params *params = context_of(ctx)->params;
+    return params && index < params->count ? params->list[index].value : NULL;
 }
 
 /* --- Rewriting -------------------------------------------------------------------------------- */

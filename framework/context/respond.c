@@ -30,9 +30,9 @@ static bool is_head(const struct context *context) {
 
 /* Is Content-Length still the one that we have made? As a rule it is, and need not be read. */
 static bool has_own_length(const struct context *context) {
-    const struct headers *headers = &context->headers;
+    const struct headers *headers = &context->response->headers;
     for (uint32_t i = headers->count; i-- > 0;)
-        if (headers->list[i].value == context->length_text)
+        if (headers->list[i].value == context->response->length_text)
             return true;
     return false;
 }
@@ -40,10 +40,10 @@ static bool has_own_length(const struct context *context) {
 /* The length that is announced, if it is one. */
 static bool announced_length(const struct context *context, uint64_t *length) {
     if (has_own_length(context)) {
-        *length = context->length;
+        *length = context->response->length;
         return true;
     }
-    const char *text = headers_get(&context->headers, "Content-Length");
+    const char *text = headers_get(&context->response->headers, "Content-Length");
     size_t digits = 0;
     for (*length = 0; text && text[digits] >= '0' && text[digits] <= '9' && digits < 19; digits++)
         *length = *length * 10 + (uint64_t)(text[digits] - '0');
@@ -66,8 +66,8 @@ static int settle_framing(struct context *context, enum body_kind kind, uint64_t
 /* What was left unset is known from now on. */
 static void settle_status(struct context *context) {
     int status = status_of(context);
-    if (context->message_status == context->ctx.status)
-        context->message_status = status;
+    if (context->response->message_status == context->ctx.status)
+        context->response->message_status = status;
     context->ctx.status = status;
 }
 
@@ -81,12 +81,12 @@ int context_send_head(struct context *context, enum body_kind kind, uint64_t len
     struct response_head head = {
         .status = context->ctx.status,
         .message = phrase ? phrase : "unknown",
-        .headers = &context->headers,
+        .headers = &context->response->headers,
         .kind = kind,
         .length = length,
     };
     context->header_sent = true;
-    context->body_announced = kind == BODY_LENGTH ? length : 0;
+    context->response->body_announced = kind == BODY_LENGTH ? length : 0;
     return exchange->ops->head(exchange, &head);
 }
 
@@ -131,7 +131,7 @@ int context_begin_stream(struct context *context) {
         return 0;
     if (!context->ctx.status)
         context->ctx.status = 200;
-    if (!headers_get(&context->headers, "Content-Type"))
+    if (!headers_get(&context->response->headers, "Content-Type"))
         context_set_header(context, "Content-Type", "application/octet-stream");
     return begin(context);
 }
@@ -169,12 +169,12 @@ static int set_default_body(struct context *context) {
     if (!phrase)
         return UV_ENOMEM;
     context->kind = CTX_BODY_BYTES;
-    context->body = (bytes_t){phrase, strlen(phrase)};
+    context->response->body = (bytes_t){phrase, strlen(phrase)};
     if (context->header_sent)
         return 0;
     drop_body_headers(context);
     context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-    return context_set_length(context, context->body.length);
+    return context_set_length(context, context->response->body.length);
 }
 
 static void settle_body(struct context *context) {
@@ -183,8 +183,9 @@ static void settle_body(struct context *context) {
         context->kind = CTX_BODY_EMPTY;
         forbid_body(context);
     } else if (is_head(context)) {
-        if (context->kind == CTX_BODY_BYTES && !headers_get(&context->headers, "Content-Length"))
-            context_set_length(context, context->body.length);
+        if (context->kind == CTX_BODY_BYTES &&
+            !headers_get(&context->response->headers, "Content-Length"))
+            context_set_length(context, context->response->body.length);
     } else if (context->kind == CTX_BODY_UNSET) {
         set_default_body(context);
     } else if (context->kind == CTX_BODY_EMPTY) {
@@ -194,7 +195,7 @@ static void settle_body(struct context *context) {
 }
 
 static ssize_t read_piece(struct context *context, void *buffer, size_t size) {
-    const body_stream_t *stream = context->stream;
+    const body_stream_t *stream = context->response->stream;
     return stream->read(&context->ctx, stream->state, buffer, size);
 }
 
@@ -229,10 +230,12 @@ static int send_body(struct context *context) {
     is_sent = is_sent && context->kind == CTX_BODY_BYTES;
     int err = 0;
     if (!context->header_sent)
-        err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE, context->body.length);
+        err = context_send_head(context, is_sent ? BODY_LENGTH : BODY_NONE,
+                                context->response->body.length);
     if (err || !is_sent)
         return err;
-    return context_write_body(context, context->body.data, context->body.length);
+    return context_write_body(context, context->response->body.data,
+                              context->response->body.length);
 }
 
 /* --- Errors ----------------------------------------------------------------------------------- */
@@ -241,21 +244,22 @@ static int send_body(struct context *context) {
 static void set_error_response(struct context *context, const ctx_error_t *error) {
     const char *text = error->expose ? error->message : status_phrase(error->status);
     context_forget_body(context);
-    context->headers = context->errors ? context->errors->headers : (struct headers){0};
-    context->message = NULL;
+    context->response->headers = context->errors ? context->errors->headers : (struct headers){0};
+    context->response->message = NULL;
     context->no_memory = context->written = false;
     context->ctx.status = error->status;
     context->kind = CTX_BODY_BYTES;
-    context->body = (bytes_t){text, strlen(text)};
+    context->response->body = (bytes_t){text, strlen(text)};
     context_set_header(context, "Content-Type", "text/plain; charset=utf-8");
-    context_set_length(context, context->body.length);
+    context_set_length(context, context->response->body.length);
 }
 
 /* Every way to have run out of memory ends in this answer, which needs none. */
 static int send_no_memory(struct context *context) {
     static struct header no_body[] = {{"Content-Length", "0", 14, 1}};
-    context->headers = (struct headers){no_body, 1, 1, header_bit("Content-Length", 14)};
-    context->message = NULL;
+    context->response->headers = (struct headers){
+        .list = no_body, .count = 1, .capacity = 1, .seen = header_bit("Content-Length", 14)};
+    context->response->message = NULL;
     context->ctx.status = 500;
     return context_send_head(context, BODY_NONE, 0);
 }
@@ -263,7 +267,7 @@ static int send_no_memory(struct context *context) {
 /* That the client is gone, or that we are going, is no error. */
 static bool is_abort(const struct context *context, int err) {
     const struct exchange *exchange = context->exchange;
-    return exchange->aborted || exchange->loop->torn_down ||
+    return exchange->aborted || context->host->loop->torn_down ||
            (err == UV_ECANCELED && exchange->peer_closed);
 }
 
@@ -331,7 +335,8 @@ static int respond(struct context *context, int err) {
 }
 
 static bool is_complete(const struct context *context) {
-    return !context->exchange->aborted && context->body_sent >= context->body_announced;
+    return !context->exchange->aborted &&
+           context->response->body_sent >= context->response->body_announced;
 }
 
 void context_finish(struct context *context, int err) {

@@ -8,10 +8,12 @@ static const char text_plain[] = "text/plain; charset=utf-8";
 static const char text_html[] = "text/html; charset=utf-8";
 
 void context_forget_body(struct context *context) {
-    body_stream_t *stream = context->stream;
+    body_stream_t *stream = context->response->stream;
+    if (context->kind == CTX_BODY_UNSET)
+        return;
     context->kind = CTX_BODY_UNSET;
-    context->body = (bytes_t){"", 0};
-    context->stream = NULL;
+    context->response->body = (bytes_t){"", 0};
+    context->response->stream = NULL;
     if (stream && stream->close)
         stream->close(stream->state);
 }
@@ -23,7 +25,7 @@ static int settle_head(struct context *context, int64_t length, const char *type
     if (!context->ctx.status)
         context->ctx.status = 200;
     int err = 0;
-    if (type && !headers_get(&context->headers, "Content-Type"))
+    if (type && !headers_get(&context->response->headers, "Content-Type"))
         err = context_set_header(context, "Content-Type", type);
     return err || length < 0 ? err : context_set_length(context, (uint64_t)length);
 }
@@ -33,7 +35,7 @@ int context_set_body(struct context *context, bytes_t body, const char *type) {
         return UV_EALREADY;
     context_forget_body(context);
     context->kind = CTX_BODY_BYTES;
-    context->body = body;
+    context->response->body = body;
     return settle_head(context, (int64_t)body.length, type);
 }
 
@@ -51,7 +53,7 @@ int context_set_stream(struct context *context, body_stream_t stream, int64_t le
     if (replaces && length < 0)
         ctx_remove(&context->ctx, "Content-Length");
     context->kind = CTX_BODY_STREAM;
-    context->stream = copy;
+    context->response->stream = copy;
     return settle_head(context, length, type);
 }
 
@@ -116,7 +118,7 @@ int ctx_empty(ctx_t *ctx) {
     context_forget_body(context);
     if (!status_is_empty(ctx->status) && strcmp(ctx_response_type(ctx), "application/json") == 0) {
         context->kind = CTX_BODY_BYTES;
-        context->body = (bytes_t){"null", 4};
+        context->response->body = (bytes_t){"null", 4};
         return ctx_remove(ctx, "Content-Length");
     }
     context->kind = CTX_BODY_EMPTY;
@@ -141,7 +143,7 @@ body_kind_t ctx_body_kind(const ctx_t *ctx) {
 
 bytes_t ctx_body_bytes(const ctx_t *ctx) {
     const struct context *context = context_of(ctx);
-    return context->kind == CTX_BODY_BYTES ? context->body : (bytes_t){"", 0};
+    return context->kind == CTX_BODY_BYTES ? context->response->body : (bytes_t){"", 0};
 }
 
 /* A body in memory as a stream; `state` is what is left of it, and lies in the arena. */
@@ -156,17 +158,20 @@ static ssize_t read_bytes(ctx_t *ctx, void *state, void *buffer, size_t size) {
 
 body_stream_t ctx_take_body(ctx_t *ctx) {
     struct context *context = context_of(ctx);
-    body_stream_t stream = context->stream ? *context->stream : (body_stream_t){0};
+    body_stream_t stream =
+        context->response->stream ? *context->response->stream : (body_stream_t){0};
+    if (context->kind == CTX_BODY_UNSET)
+        return stream;
     if (context->kind == CTX_BODY_BYTES) {
         bytes_t *rest = arena_alloc(context->home.arena, sizeof *rest);
         if (!rest) {
             context_no_memory(context);
             return (body_stream_t){0};
         }
-        *rest = context->body;
+        *rest = context->response->body;
         stream = (body_stream_t){read_bytes, NULL, rest};
     }
-    context->stream = NULL;
+    context->response->stream = NULL;
     context->kind = CTX_BODY_UNSET;
     return stream;
 }
@@ -182,13 +187,14 @@ int ctx_message(ctx_t *ctx, const char *message) {
     message = arena_copy(context->home.arena, message, strlen(message));
     if (!message)
         return context_no_memory(context);
-    context->message = message;
-    context->message_status = ctx->status;
+    context->response->message = message;
+    context->response->message_status = ctx->status;
     return 0;
 }
 
 const char *ctx_response_message(const ctx_t *ctx) {
     const struct context *context = context_of(ctx);
-    bool is_set = context->message && *context->message && context->message_status == ctx->status;
-    return is_set ? context->message : status_phrase(ctx->status ? ctx->status : 404);
+    bool is_set = context->response->message && *context->response->message &&
+                  context->response->message_status == ctx->status;
+    return is_set ? context->response->message : status_phrase(ctx->status ? ctx->status : 404);
 }

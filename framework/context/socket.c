@@ -33,7 +33,6 @@ struct websocket *socket_open(struct context *context, const ws_options_t *given
     ws->peer.options = options;
     ws->state = WS_OPEN;
     context->ctx.websocket = ws;
-    context->header_sent = context->written = true;
     return ws;
 }
 
@@ -107,6 +106,7 @@ static void run_message(void *arg) {
     ws_incoming_free(delivery.message);
     if (err < 0)
         handler_failed(ws, err);
+    context_forget_response(ws->context);
     settle(ws);
 }
 
@@ -338,5 +338,6 @@ void socket_chain_done(struct websocket *ws, int err) {
     ws->context->no_memory = false;
     if (err < 0)
         handler_failed(ws, err);
+    context_forget_response(ws->context);
     settle(ws);
 }

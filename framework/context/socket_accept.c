@@ -51,7 +51,7 @@ static char *put_line(char *at, const char *name, const char *value) {
 
 /* The 101: ws's own fields in ws's order, then what the stack has set. */
 static int write_101(struct websocket *ws, struct connection *connection) {
-    const struct headers *headers = &ws->context->headers;
+    const struct headers *headers = &ws->context->response->headers;
     const char *protocol = ws->protocol;
     const struct handshake *handshake = ws->handshake;
     size_t size = 256 + sizeof handshake->agreement.text + (protocol ? strlen(protocol) : 0);

@@ -28,11 +28,19 @@ struct header {
     uint32_t value_length;
 };
 
+/* A list; or, where it stays for days, packed: then no more can be added. */
 struct headers {
-    struct header *list;
-    uint32_t count, capacity;
-    uint32_t seen; /* a bit for each kind of name that was ever added: see header_bit */
+    union {
+        struct header *list;
+        const char *packed; /* "name\0value\0" and so on */
+    };
+    uint16_t count;
+    uint16_t capacity; /* of the list; HEADERS_PACKED if there is none */
+    uint32_t seen;     /* a bit for each kind of name that was ever added: see header_bit */
 };
+
+#define HEADERS_MAX 32768 /* there are never more */
+#define HEADERS_PACKED UINT16_MAX
 
 /* Most questions are for headers that aren't there: one bit of 32 tells, nearly always. */
 static inline uint32_t header_bit(const char *name, size_t length) {
@@ -82,20 +90,19 @@ struct exchange_ops {
 struct exchange {
     const struct exchange_ops *ops;
     void *carrier; /* of whoever has made it */
-    struct loop *loop;
     struct arena arena;
     const char *method;
     const char *url;
     struct headers headers;
     int64_t content_length;   /* of the request as announced; -1: chunked; 0: no body */
-    bool upgrade;             /* the client asks for another protocol on this connection */
-    bool aborted;             /* the client is gone: nothing can be read or written any more */
-    bool peer_closed;         /* it has closed its side; most that do don't wait for an answer */
-    bool secure;              /* came over TLS */
-    bool http_1_0;            /* … or else HTTP/1.1 */
-    bool last;                /* set by the layer above: no further request on this connection */
-    bool detached;            /* set by the layer above: nobody waits in `write` */
-    bool endless;             /* set by the layer above: `cancel` is meant for draining, too */
+    bool upgrade : 1;         /* the client asks for another protocol on this connection */
+    bool aborted : 1;         /* the client is gone: nothing can be read or written any more */
+    bool peer_closed : 1;     /* it has closed its side; most that do don't wait for an answer */
+    bool secure : 1;          /* came over TLS */
+    bool http_1_0 : 1;        /* … or else HTTP/1.1 */
+    bool last : 1;            /* set by the layer above: no further request on this connection */
+    bool detached : 1;        /* set by the layer above: nobody waits in `write` */
+    bool endless : 1;         /* set by the layer above: `cancel` is meant for draining, too */
     struct coroutine *cancel; /* set by the layer above: to be cancelled when the client goes */
     void *ctx;                /* the layer above's own */
 };
@@ -105,19 +112,25 @@ struct exchange {
  * there is no memory. */
 struct exchange *exchange_copy(const struct exchange *from, size_t reserve);
 
-/* The first header of that name, `length` characters in any case, or NULL. */
-struct header *headers_search(const struct headers *headers, const char *name, size_t length);
+/* All of them, in order: struct header_walk walk = {0}; while (headers_next(headers, &walk)) … */
+struct header_walk {
+    struct header header;
+    uint32_t index; /* of the next one */
+};
 
-static inline struct header *headers_find(const struct headers *headers, const char *name,
-                                          size_t length) {
+bool headers_next(const struct headers *headers, struct header_walk *walk);
+
+/* The value of the first header of that name, `length` characters in any case, or NULL. */
+const char *headers_search(const struct headers *headers, const char *name, size_t length);
+
+/* Inline, so that the length of a literal costs nothing. */
+static inline const char *headers_get(const struct headers *headers, const char *name) {
+    size_t length = strlen(name);
     return headers->seen & header_bit(name, length) ? headers_search(headers, name, length) : NULL;
 }
 
-/* Its value, or NULL. Inline, so that the length of a literal costs nothing. */
-static inline const char *headers_get(const struct headers *headers, const char *name) {
-    const struct header *header = headers_find(headers, name, strlen(name));
-    return header ? header->value : NULL;
-}
+/* The header itself, in a list; or NULL. */
+struct header *headers_find(const struct headers *headers, const char *name, size_t length);
 
 /* One after the other: false past the last. */
 bool headers_at(const struct headers *headers, size_t index, const char **name, const char **value);

@@ -9,32 +9,29 @@
 
 /* --- The header ------------------------------------------------------------------------------- */
 
-static bool is_ours(const struct header *header) {
-    return strcasecmp(header->name, "Sec-WebSocket-Extensions") == 0;
+/* The next line of it. */
+static bool next_line(const struct headers *headers, struct header_walk *walk) {
+    while (headers_next(headers, walk))
+        if (strcasecmp(walk->header.name, "Sec-WebSocket-Extensions") == 0)
+            return true;
+    return false;
 }
 
 int extension_header(const struct headers *headers, struct arena *arena, const char **value) {
-    size_t size = 0;
-    const struct header *only = NULL;
+    size_t size = 0, count = 0;
     *value = NULL;
-    for (uint32_t i = 0; i < headers->count; i++) {
-        if (!is_ours(&headers->list[i]))
-            continue;
-        only = size == 0 ? &headers->list[i] : NULL;
-        size += headers->list[i].value_length + 2;
+    for (struct header_walk walk = {0}; next_line(headers, &walk); count++) {
+        *value = walk.header.value;
+        size += walk.header.value_length + 2;
     }
-    if (only)
-        *value = only->value;
-    if (only || size == 0)
+    if (count < 2)
         return 0;
     char *joined = arena_alloc(arena, size), *to = joined;
     const char *separator = "";
     if (!joined)
         return UV_ENOMEM;
-    for (uint32_t i = 0; i < headers->count; i++) {
-        if (!is_ours(&headers->list[i]))
-            continue;
-        to += sprintf(to, "%s%s", separator, headers->list[i].value);
+    for (struct header_walk walk = {0}; next_line(headers, &walk);) {
+        to = stpcpy(stpcpy(to, separator), walk.header.value);
         separator = ", ";
     }
     *value = joined;

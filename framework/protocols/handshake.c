@@ -9,21 +9,20 @@
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
-/* The value of the next field of that name from *index on, or NULL. */
-static const char *next_value(const struct headers *headers, const char *name, uint32_t *index) {
-    while (*index < headers->count) {
-        const struct header *header = &headers->list[(*index)++];
-        if (strcasecmp(header->name, name) == 0)
-            return header->value;
-    }
+/* The value of the next field of that name, or NULL. */
+static const char *next_value(const struct headers *headers, const char *name,
+                              struct header_walk *walk) {
+    while (headers_next(headers, walk))
+        if (strcasecmp(walk->header.name, name) == 0)
+            return walk->header.value;
     return NULL;
 }
 
 /* The value of a field that may come but once, or NULL. */
 static const char *get_single(const struct headers *headers, const char *name) {
-    uint32_t index = 0;
-    const char *value = next_value(headers, name, &index);
-    return value && next_value(headers, name, &index) ? NULL : value;
+    struct header_walk walk = {0};
+    const char *value = next_value(headers, name, &walk);
+    return value && next_value(headers, name, &walk) ? NULL : value;
 }
 
 /* In every locale. */
@@ -120,13 +119,13 @@ static bool protocols_are_valid(struct exchange *exchange, const char *const *pr
     const struct headers *headers = &exchange->headers;
     size_t most = 0, count = 0;
     const char *list;
-    for (uint32_t i = 0; (list = next_value(headers, name, &i));)
+    for (struct header_walk walk = {0}; (list = next_value(headers, name, &walk));)
         most += strlen(list) / 2 + 1;
     if (most == 0)
         return true;
     struct token *tokens = malloc(most * sizeof *tokens);
     bool valid = tokens != NULL;
-    for (uint32_t i = 0; valid && (list = next_value(headers, name, &i));)
+    for (struct header_walk walk = {0}; valid && (list = next_value(headers, name, &walk));)
         valid = add_protocols(tokens, &count, list);
     if (valid && protocols)
         *chosen = choose(tokens, count, protocols);
@@ -139,7 +138,8 @@ static bool protocols_are_valid(struct exchange *exchange, const char *const *pr
 
 const char *handshake_offered(struct exchange *exchange, size_t index) {
     const char *list;
-    for (uint32_t i = 0; (list = next_value(&exchange->headers, "Sec-WebSocket-Protocol", &i));) {
+    for (struct header_walk walk = {0};
+         (list = next_value(&exchange->headers, "Sec-WebSocket-Protocol", &walk));) {
         while (*list) {
             const char *start = list;
             size_t n = next_protocol(&list);

@@ -25,6 +25,7 @@ struct request {
     struct exchange own;
     struct exchange *exchange; /* that the layers above know: its own, or an upgrade's */
     struct http1 *h;
+    struct loop *loop;
     struct http1_parser *parser;
     uint64_t began;
     struct wait reader, writer;
@@ -97,7 +98,7 @@ static bool begin_request(struct http1 *h) {
     r->exchange = &r->own;
     r->own.arena = arena;
     r->own.ops = &http1_ops;
-    r->own.loop = loop;
+    r->loop = loop;
     r->own.secure = connection_is_secure(h->connection);
     r->own.carrier = r;
     r->h = h;
@@ -116,7 +117,7 @@ static bool begin_request(struct http1 *h) {
 }
 
 static void free_request(struct request *r) {
-    r->own.loop->counts.exchanges--;
+    r->loop->counts.exchanges--;
     if (r->exchange != &r->own)
         arena_release(&r->exchange->arena);
     arena_release(&r->own.arena);
@@ -566,8 +567,8 @@ static struct connection *http1_take_over(struct exchange *exchange, char **earl
     drop_input(h);
     connection_set_deadline(c, 0);
     c->read_limit = 0;
-    exchange->loop->counts.exchanges--;
-    loop_unpost(exchange->loop, &h->go_on);
+    r->loop->counts.exchanges--;
+    loop_unpost(r->loop, &h->go_on);
     h->connection = NULL;
     h->request = NULL;
     if (exchange != &r->own)

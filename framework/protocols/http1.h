@@ -22,7 +22,7 @@ struct http1_events {
     void (*closed)(void *owner, struct connection *connection);
     /* What the receiver allocates in the arena of an exchange that asks for an upgrade, in bytes:
      * the sum of what arena_round makes of each block. */
-    size_t (*upgrade_memory)(const struct exchange *exchange);
+    size_t (*upgrade_memory)(struct exchange *exchange);
 };
 
 /* What the connections of a server have in common. */

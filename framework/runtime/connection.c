@@ -102,7 +102,7 @@ void connection_close(struct connection *c, close_reason_t reason, int error) {
         return;
     c->closing = true;
     connection_blame(c, reason);
-    c->error = error;
+    c->error = (int16_t)error;
     c->reading = false;
     loop_timer_stop(c->loop, &c->timer);
     uv_close(&c->uv.handle, on_closed);

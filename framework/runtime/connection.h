@@ -49,10 +49,10 @@ struct connection {
     uint64_t deadline;               /* of the owner, 0 for none */
     struct connection *next, **link; /* in loop->connections */
     struct connection *next_dirty;
-    unsigned read_limit;   /* the most to read at once; 0: what the loop's buffer holds */
-    int error;             /* 0, or what libuv said when it broke */
-    close_reason_t reason; /* if it did not end well */
-    bool dirty : 1;        /* in loop->dirty */
+    unsigned read_limit;       /* the most to read at once; 0: what the loop's buffer holds */
+    int16_t error;             /* 0, or what libuv said when it broke */
+    close_reason_t reason : 8; /* if it did not end well */
+    bool dirty : 1;            /* in loop->dirty */
     bool reading : 1;
     bool closing : 1;   /* connection_close has been called */
     bool lingering : 1; /* everything is sent; waiting for the peer to close */

@@ -1519,6 +1519,16 @@ describe('deadlines are counted', () => {
 
 // --- What is not HTTP ----------------------------------------------------------------------------
 
+describe('as many header fields as there may ever be', () => {
+  const server = serverOf({ HEAD_SIZE: 1_000_000, HEADER_COUNT: 1_000_000 })
+  const fields = count => get('/text', 'X:\r\n'.repeat(count - 1)) // and Host
+
+  test('and one more', async () => {
+    assert.equal((await ask(server.port, fields(32_768))).body, 'hi')
+    assert.equal(await transcript(server.port, fields(32_769)), bare('431 Request Header Fields Too Large'))
+  })
+})
+
 describe('malformed requests', () => {
   const server = serverOf()
 

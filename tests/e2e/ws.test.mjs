@@ -222,6 +222,17 @@ describe('handshake', () => {
       ['set: EINVAL', 'set: EINVAL', 'accept: 0', 'set: EALREADY', 'status: 0', 'text: EALREADY'])
   })
 
+  test('nothing is left to respond, once the socket is open', async () => {
+    const all = 26
+    const id = newId()
+    const ws = await connect(server, told('accept;respond', `&id=${id}&close=respond`))
+    ws.send('respond;send still here')
+    assert.equal(await ws.take(), 'still here')
+    ws.close(1000)
+    await ws.end()
+    assert.deepEqual((await notesOf(server, id)).filter(line => line.startsWith('respond')), Array(3).fill(`respond: ${all}`))
+  })
+
   test('a header field as large as a head may be', async () => {
     const cookie = 'c'.repeat(15 * KIB)
     assert.match(await answer(server, request({ Cookie: cookie })), /^HTTP\/1\.1 101 /)

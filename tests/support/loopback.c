@@ -85,7 +85,6 @@ void loopback_request(app_t *app, struct loopback *loopback, const char *method,
     l->loopback = loopback;
     l->exchange.arena = arena;
     l->exchange.ops = &ops;
-    l->exchange.loop = &app->loop;
     l->exchange.method = method;
     l->exchange.url = arena_copy(&l->exchange.arena, url, strlen(url));
     l->exchange.content_length =

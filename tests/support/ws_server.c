@@ -463,6 +463,51 @@ static int do_status(ctx_t *ctx, const char *args) {
     return 0;
 }
 
+/* Everything that would change a response which has been sent. How often that was refused. */
+static int do_respond(ctx_t *ctx, const char *args) {
+    const body_stream_t no_stream = {0};
+    const int results[] = {
+        ctx_message(ctx, "no"),
+        ctx_text(ctx, "no"),
+        ctx_textf(ctx, "no"),
+        ctx_html(ctx, "no"),
+        ctx_bytes(ctx, "no", 2),
+        ctx_body(ctx, "no"),
+        ctx_empty(ctx),
+        ctx_file(ctx, "/dev/null"),
+        ctx_stream(ctx, no_stream),
+        ctx_write(ctx, "no", 2),
+        ctx_writef(ctx, "no"),
+        ctx_set(ctx, "X-No", "no"),
+        ctx_setf(ctx, "X-No", "no"),
+        ctx_append(ctx, "X-No", "no"),
+        ctx_remove(ctx, "X-No"),
+        ctx_type(ctx, "html"),
+        ctx_length(ctx, 2),
+        ctx_vary(ctx, "no"),
+        ctx_etag(ctx, "no"),
+        ctx_last_modified(ctx, 0),
+        ctx_redirect(ctx, "/no"),
+        ctx_back(ctx, "/no"),
+        ctx_attachment(ctx, "no"),
+        ctx_set_cookie(ctx, "no", "no", NULL),
+        ctx_throw_header(ctx, "X-No", "no"),
+        sse_begin(ctx),
+    };
+    const char *name, *value;
+    int refused = 0;
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++)
+        refused += results[i] < 0;
+    ctx_take_body(ctx);
+    ctx_flush_headers(ctx);
+    ctx_detach(ctx);
+    ctx_end(ctx);
+    if (!ctx_header_sent(ctx) || ctx_has(ctx, "X-No") || ctx_bytes_sent(ctx) ||
+        ctx_body_kind(ctx) != CTX_BODY_UNSET || ctx_response_header_at(ctx, 0, &name, &value))
+        return -1;
+    return refused;
+}
+
 static int do_next(ctx_t *ctx, const char *args) {
     return next(ctx);
 }
@@ -514,6 +559,7 @@ static const struct {
     {"throwheader", do_throw_header},
     {"text", do_text},
     {"status", do_status},
+    {"respond", do_respond},
     {"next", do_next},
     {"catch", do_catch},
     {"stop", do_stop},
