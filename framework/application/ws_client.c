@@ -36,7 +36,7 @@ may_await websocket_t *ws_connect(app_t *app, const char *url, const ws_client_o
     }
     if (ws_dial(app, url, options ? options : &defaults, failure, &ws))
         return NULL;
-    ws->runner = coroutine_self();
+    socket_hold(ws);
     return ws;
 }
 
@@ -123,7 +123,6 @@ static void run_client(app_t *app, void *arg) {
     }
     client->tries = 0;
     ws->client = client;
-    ws->runner = coroutine_self();
     context_enter(ws->context);
     socket_chain_done(ws, client->handler(&ws->context->ctx));
 }

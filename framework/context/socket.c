@@ -12,7 +12,6 @@ struct websocket *socket_new(struct context *context, struct handshake *handshak
     ws->protocol = handshake->protocol;
     ws->peer.options = &context->host->options->ws;
     ws->state = WS_CONNECTING;
-    ws->runner = coroutine_self();
     context->ctx.websocket = ws;
     context->host->handshakes++;
     return ws;
@@ -48,6 +47,10 @@ struct socket_extras *socket_extras(struct websocket *ws) {
 
 static void settle(struct websocket *ws);
 
+static bool is_busy(const struct websocket *ws) {
+    return ws->context->handler;
+}
+
 static struct loop *loop_of(const struct websocket *ws) {
     return ws->context->host->loop;
 }
@@ -67,7 +70,6 @@ static void handler_failed(struct websocket *ws, int err) {
 }
 
 static void begin_handler(struct websocket *ws, struct scope *scope) {
-    ws->runner = coroutine_self();
     ws->context->scope = scope;
     context_enter(ws->context);
 }
@@ -76,7 +78,6 @@ static void end_handler(struct websocket *ws, struct scope *scope) {
     scope_end(scope);
     ws->context->scope = &ws->context->home;
     context_leave(ws->context);
-    ws->runner = NULL;
 }
 
 struct delivery {
@@ -138,7 +139,7 @@ static void on_message(struct ws_peer *peer, struct ws_incoming *incoming) {
     if (err) {
         ws_incoming_free(incoming);
         ws_peer_fail(&ws->peer, 1013, CLOSE_OVERLOAD, err, "too many handlers are at work");
-    } else if (ws->runner && !waits_for_message(ws)) {
+    } else if (is_busy(ws) && !waits_for_message(ws)) {
         socket_go_on(ws); /* it waits for something else than a message: one at a time */
     }
 }
@@ -240,7 +241,7 @@ static void retire(struct websocket *ws) {
 static void start_close(struct task *task) {
     struct websocket *ws =
         (struct websocket *)((char *)task - offsetof(struct websocket, peer.task));
-    if (ws->runner || !ws->chain_done || ws->close_began)
+    if (is_busy(ws) || !ws->chain_done || ws->close_began)
         return;
     ws->close_began = true;
     if (!ws->on_close && !hears_error(ws)) {
@@ -278,9 +279,13 @@ static void settle(struct websocket *ws) {
         socket_go_on(ws);
 }
 
+void socket_hold(struct websocket *ws) {
+    ws->context->handler = coroutine_self();
+}
+
 void socket_release(struct websocket *ws) {
     ws->chain_done = true;
-    ws->runner = NULL;
+    context_leave(ws->context);
     settle(ws);
 }
 
@@ -290,7 +295,7 @@ static enum ws_peer_wants wants(const struct websocket *ws) {
     if (ws->paused)
         return WS_WANTS_NOTHING;
     if (ws->chain_done)
-        return ws->runner ? WS_WANTS_PINGS : WS_WANTS_MESSAGES;
+        return is_busy(ws) ? WS_WANTS_PINGS : WS_WANTS_MESSAGES;
     return ws->received ? WS_WANTS_PINGS : WS_WANTS_CONTROL;
 }
 
@@ -313,6 +318,7 @@ static void answer_request(struct websocket *ws, int err) {
     struct context *context = ws->context;
     struct exchange *exchange = context->exchange;
     ws->state = WS_CLOSED;
+    ws->link = NULL;
     socket_leave_set(ws); /* it may have an id */
     socket_leave_crowd(ws);
     exchange->last = true; /* frames may follow, which are no requests */
@@ -326,8 +332,6 @@ static void answer_request(struct websocket *ws, int err) {
 
 void socket_chain_done(struct websocket *ws, int err) {
     ws->chain_done = true;
-    ws->handshake = NULL;
-    ws->runner = NULL;
     context_leave(ws->context);
     if (ws->state == WS_CONNECTING) {
         answer_request(ws, err);

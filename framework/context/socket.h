@@ -28,17 +28,19 @@ struct socket_extras {
 
 /* Thousands of them may be idle: every byte counts. */
 struct websocket {
-    struct ws_peer peer; /* first */
-    struct context *context;
-    struct handshake *handshake; /* until the chain has returned */
-    const char *protocol;        /* that was agreed on, or NULL */
+    struct ws_peer peer;     /* first */
+    struct context *context; /* its `handler` is the coroutine at work */
+    const char *protocol;    /* that was agreed on, or NULL */
     ws_message_handler *on_message;
     ws_close_handler *on_close;
-    struct socket_extras *extras;   /* NULL: none */
-    struct ws_incoming *received;   /* what ws_recv has returned, or is about to */
-    struct wait *recv, *drain;      /* of coroutines that wait for a message, or to send */
-    struct coroutine *runner;       /* the handler that runs, or NULL */
-    struct websocket *next, **link; /* in host->sockets while it is open; `next` then in retired */
+    struct socket_extras *extras; /* NULL: none */
+    struct ws_incoming *received; /* what ws_recv has returned, or is about to */
+    struct wait *recv, *drain;    /* of coroutines that wait for a message, or to send */
+    struct websocket *next;       /* in host->sockets while it is open; then in host->retired */
+    union {
+        struct handshake *handshake; /* while it is CONNECTING */
+        struct websocket **link;     /* then: in host->sockets, or NULL */
+    };
     struct membership *rooms;
     union {
         struct ws_client *client;  /* that has made it, or NULL: if peer.client */
@@ -66,7 +68,8 @@ void socket_chain_done(struct websocket *ws, int err);
  * peer is to be started. NULL when there is no memory. */
 struct websocket *socket_open(struct context *context, const ws_options_t *options);
 
-/* Whoever has held it lets it go. */
+/* The coroutine that calls this works with it, besides what else it does; and lets it go. */
+void socket_hold(struct websocket *ws);
 void socket_release(struct websocket *ws);
 
 /* Its part handler, or NULL. */

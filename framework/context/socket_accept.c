@@ -50,10 +50,10 @@ static char *put_line(char *at, const char *name, const char *value) {
 }
 
 /* The 101: ws's own fields in ws's order, then what the stack has set. */
-static int write_101(struct websocket *ws, struct connection *connection) {
+static int write_101(struct websocket *ws, const struct handshake *handshake,
+                     struct connection *connection) {
     const struct headers *headers = &ws->context->response->headers;
     const char *protocol = ws->protocol;
-    const struct handshake *handshake = ws->handshake;
     size_t size = 256 + sizeof handshake->agreement.text + (protocol ? strlen(protocol) : 0);
     for (uint32_t i = 0; i < headers->count; i++)
         size += headers->list[i].name_length + headers->list[i].value_length + 4;
@@ -79,6 +79,7 @@ int ws_accept(websocket_t *ws) {
     struct context *context = ws->context;
     struct context_host *host = context->host;
     struct exchange *exchange = context->exchange;
+    const struct handshake *handshake = ws->handshake;
     char *early;
     size_t early_length;
     if (ws->state != WS_CONNECTING)
@@ -97,7 +98,7 @@ int ws_accept(websocket_t *ws) {
     const struct ws_peer_setup setup = {
         .all = host->peers,
         .connection = connection,
-        .agreement = ws->handshake->compressed ? &ws->handshake->agreement : NULL,
+        .agreement = handshake->compressed ? &handshake->agreement : NULL,
         .early = early,
         .early_length = early_length,
     };
@@ -106,7 +107,7 @@ int ws_accept(websocket_t *ws) {
         return UV_ENOMEM;
     }
     socket_go_on(ws);
-    return write_101(ws, connection);
+    return write_101(ws, handshake, connection);
 }
 
 /* --- Before it is accepted -------------------------------------------------------------------- */
@@ -168,7 +169,7 @@ static int set_deflate(struct websocket *ws, ws_options_t *own, const ws_deflate
 }
 
 int ws_configure(websocket_t *ws, const ws_options_t *given) {
-    if (ws->state != WS_CONNECTING || !ws->handshake)
+    if (ws->state != WS_CONNECTING)
         return UV_EALREADY;
     ws_options_t *own = ws->configured ? (ws_options_t *)ws->peer.options
                                        : arena_alloc(ws->context->home.arena, sizeof *own);
@@ -187,7 +188,7 @@ const char *ws_offered_protocol(const websocket_t *ws, size_t index) {
 
 int ws_set_protocol(websocket_t *ws, const char *protocol) {
     const char *offered = NULL;
-    if (ws->state != WS_CONNECTING || !ws->handshake)
+    if (ws->state != WS_CONNECTING)
         return UV_EALREADY;
     for (size_t i = 0; protocol && (offered = ws_offered_protocol(ws, i)); i++)
         if (strcmp(offered, protocol) == 0)

@@ -116,7 +116,8 @@ static bool waits_for_us(const websocket_t *ws) {
 
 /* The socket's own handler waits for a slow peer; nobody else waits for somebody else's. */
 static int wait_for_drain(websocket_t *ws) {
-    bool own = ws->runner && ws->runner == coroutine_self();
+    const struct coroutine *self = coroutine_self();
+    bool own = self && ws->context->handler == self;
     if (!own || ws->context->host->sends_never_wait || ws->drain || waits_for_us(ws)) {
         ws->is_high = true;
         return 1;

@@ -15,6 +15,12 @@ struct compressor {
     struct deflater deflater;
 };
 
+/* What a socket has for itself, each NULL until there is something for it to do. */
+struct ws_flaters {
+    struct inflater *inflater;
+    struct deflater *deflater;
+};
+
 struct ws_compressors {
     struct compressor *list;
     struct deflate_buffer output;
@@ -95,25 +101,36 @@ void ws_deflate_start(struct ws_peer *peer, const struct deflate_agreement *agre
     };
 }
 
-void ws_deflate_free(struct ws_deflate *deflate) {
-    if (deflate->deflater)
-        deflater_free(deflate->deflater);
-    free(deflate->deflater);
-    free_inflater(deflate->inflater);
-    deflate->deflater = NULL;
-    deflate->inflater = NULL;
+/* NULL when there is no memory. */
+static struct ws_flaters *have_flaters(struct ws_peer *peer) {
+    if (!peer->flaters)
+        peer->flaters = calloc(1, sizeof *peer->flaters);
+    return peer->flaters;
 }
 
-void ws_deflate_idle(struct ws_deflate *deflate) {
-    if (deflate->deflater && !deflate->sending)
-        deflater_release(deflate->deflater);
-    if (deflate->inflater)
-        inflater_release(deflate->inflater); /* without memory it stays as it is */
+void ws_deflate_free(struct ws_peer *peer) {
+    struct ws_flaters *flaters = peer->flaters;
+    if (!flaters)
+        return;
+    if (flaters->deflater)
+        deflater_free(flaters->deflater);
+    free(flaters->deflater);
+    free_inflater(flaters->inflater);
+    free(flaters);
+    peer->flaters = NULL;
 }
 
-void ws_deflate_forget(struct ws_deflate *deflate) {
-    if (deflate->deflater)
-        deflater_reset(deflate->deflater);
+void ws_deflate_idle(struct ws_peer *peer) {
+    struct ws_flaters *flaters = peer->flaters;
+    if (flaters && flaters->deflater && !peer->deflate.sending)
+        deflater_release(flaters->deflater);
+    if (flaters && flaters->inflater)
+        inflater_release(flaters->inflater); /* without memory it stays as it is */
+}
+
+void ws_deflate_forget(struct ws_peer *peer) {
+    if (peer->flaters && peer->flaters->deflater)
+        deflater_reset(peer->flaters->deflater);
 }
 
 /* --- Inflating -------------------------------------------------------------------------------- */
@@ -129,12 +146,11 @@ static struct inflater *take_inflater(struct ws_compressors *compressors,
     return inflater;
 }
 
-static void give_inflater(struct ws_compressors *compressors, struct ws_deflate *deflate) {
+static void give_inflater(struct ws_compressors *compressors, struct inflater *inflater) {
     if (compressors->inflater_count < IDLE_INFLATERS)
-        compressors->inflaters[compressors->inflater_count++] = deflate->inflater;
+        compressors->inflaters[compressors->inflater_count++] = inflater;
     else
-        free_inflater(deflate->inflater);
-    deflate->inflater = NULL;
+        free_inflater(inflater);
 }
 
 static int take_inflated(void *owner, const char *data, size_t n) {
@@ -142,14 +158,18 @@ static int take_inflated(void *owner, const char *data, size_t n) {
 }
 
 int ws_inflate(struct ws_peer *peer, struct ws_incoming *in, const char *data, size_t n, bool fin) {
-    struct ws_deflate *deflate = &peer->deflate;
+    struct ws_flaters *flaters = have_flaters(peer);
     size_t limit = in->reading.pieces ? SIZE_MAX : peer->options->message_size;
     struct ws_compressors *compressors = peer->all->compressors;
-    if (!deflate->inflater && !(deflate->inflater = take_inflater(compressors, deflate)))
+    if (flaters && !flaters->inflater)
+        flaters->inflater = take_inflater(compressors, &peer->deflate);
+    if (!flaters || !flaters->inflater)
         return UV_ENOMEM;
-    int err = inflater_feed(deflate->inflater, data, n, fin, limit, take_inflated, in);
-    if (!err && fin && deflate->receive_no_context)
-        give_inflater(compressors, deflate);
+    int err = inflater_feed(flaters->inflater, data, n, fin, limit, take_inflated, in);
+    if (!err && fin && peer->deflate.receive_no_context) {
+        give_inflater(compressors, flaters->inflater);
+        flaters->inflater = NULL;
+    }
     return err;
 }
 
@@ -196,10 +216,12 @@ static struct deflater *own_deflater(struct ws_peer *peer) {
 
 int ws_deflate(struct ws_peer *peer, const struct ws_outgoing *out, const char **data,
                size_t *length) {
-    struct ws_deflate *deflate = &peer->deflate;
     if (!peer->options->deflate->own_compressor)
         return ws_deflate_shared(peer, out, data, length);
-    if (!deflate->deflater && !(deflate->deflater = own_deflater(peer)))
+    struct ws_flaters *flaters = have_flaters(peer);
+    if (flaters && !flaters->deflater)
+        flaters->deflater = own_deflater(peer);
+    if (!flaters || !flaters->deflater)
         return UV_ENOMEM;
-    return compress(peer->all->compressors, deflate->deflater, out, data, length);
+    return compress(peer->all->compressors, flaters->deflater, out, data, length);
 }

@@ -23,13 +23,12 @@ struct ws_compressors;
 struct ws_compressors *ws_compressors_new(void);              /* NULL when there is no memory */
 void ws_compressors_free(struct ws_compressors *compressors); /* NULL is fine */
 
-/* What a socket has agreed to; zero is no compression. */
+/* What a socket has agreed to; zero is no compression. As small as it can be: every socket has it.
+ */
 struct ws_deflate {
-    struct inflater *inflater;       /* NULL until there is something to inflate */
-    struct deflater *deflater;       /* its own one; NULL until there is something to compress */
-    uint8_t send_bits, receive_bits; /* windows; 0: no compression */
-    bool send_no_context : 1, receive_no_context : 1;
-    bool sending : 1; /* the fragments that are being sent are compressed */
+    uint16_t send_bits : 4, receive_bits : 4; /* windows; 0: no compression */
+    uint16_t send_no_context : 1, receive_no_context : 1;
+    uint16_t sending : 1; /* the fragments that are being sent are compressed */
 };
 
 static inline bool ws_deflate_is_on(const struct ws_deflate *deflate) {
@@ -37,10 +36,10 @@ static inline bool ws_deflate_is_on(const struct ws_deflate *deflate) {
 }
 
 void ws_deflate_start(struct ws_peer *peer, const struct deflate_agreement *agreement);
-void ws_deflate_free(struct ws_deflate *deflate);
+void ws_deflate_free(struct ws_peer *peer);
 
 /* Nothing has been said for a while: give back what is not needed to go on. */
-void ws_deflate_idle(struct ws_deflate *deflate);
+void ws_deflate_idle(struct ws_peer *peer);
 
 /* Inflate some of a message's payload into it; `fin` with the last. 0; UV_EMSGSIZE; UV_EILSEQ for
  * what can't be inflated; UV_ECHARSET for text that is not UTF-8; UV_ENOMEM. */
@@ -59,6 +58,6 @@ int ws_deflate(struct ws_peer *peer, const struct ws_outgoing *out, const char *
  * their own must be told that they send it. */
 int ws_deflate_shared(struct ws_peer *peer, const struct ws_outgoing *out, const char **data,
                       size_t *length);
-void ws_deflate_forget(struct ws_deflate *deflate);
+void ws_deflate_forget(struct ws_peer *peer);
 
 #endif

@@ -34,7 +34,7 @@ static void beat(struct ws_peer *peer, uint64_t now) {
         peer->ping_sent = true;
         peer->heard = now; /* as long again, for the answer */
         ws_peer_control(peer, OPCODE_PING, "", 0);
-        ws_deflate_idle(&peer->deflate);
+        ws_deflate_idle(peer);
     }
 }
 

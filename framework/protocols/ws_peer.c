@@ -5,6 +5,45 @@
 
 #define CONTROL_MAX 125
 
+/* --- Input ------------------------------------------------------------------------------------ */
+
+static size_t input_length(const struct ws_peer *peer) {
+    return peer->input ? peer->input->length : 0;
+}
+
+/* The struct stays where it is: somebody may be going through it. */
+static void drop_input(struct ws_peer *peer) {
+    if (peer->input)
+        input_drop(peer->input, peer->all->loop);
+}
+
+static void free_used_input(struct ws_peer *peer) {
+    if (input_length(peer) > 0)
+        return;
+    free(peer->input);
+    peer->input = NULL;
+}
+
+/* The loan ends, and with it the life of `lent`: what is left of that is copied. False when there
+ * is no memory; then nothing is left. */
+static bool keep_input(struct ws_peer *peer, struct input *lent) {
+    if (peer->input != lent) {
+        free_used_input(peer);
+        return true;
+    }
+    peer->input = NULL;
+    if (lent->length == 0)
+        return true;
+    struct input *kept = malloc(sizeof *kept);
+    if (!kept || !input_keep(lent, peer->all->loop)) {
+        free(kept);
+        return false;
+    }
+    *kept = *lent;
+    peer->input = kept;
+    return true;
+}
+
 /* --- Ending ----------------------------------------------------------------------------------- */
 
 bool ws_close_code_is_valid(int code) {
@@ -47,17 +86,17 @@ void ws_peer_fail(struct ws_peer *peer, int code, close_reason_t blame, int erro
     peer->state = WS_PEER_CLOSING;
     peer->failed = true;
     peer->code = 1006;
-    peer->error = error;
+    peer->error = (int16_t)error;
     peer->error_text = text;
     connection_blame(peer->connection, blame);
-    input_drop(&peer->input, peer->all->loop);
+    drop_input(peer);
     connection_finish(peer->connection, true);
 }
 
 void ws_peer_note(struct ws_peer *peer, int error, const char *text) {
     if (peer->error || peer->close_received)
         return;
-    peer->error = error;
+    peer->error = (int16_t)error;
     peer->error_text = text;
 }
 
@@ -66,44 +105,17 @@ void ws_peer_terminate(struct ws_peer *peer, close_reason_t blame) {
         connection_close(peer->connection, blame, 0);
 }
 
-/* --- Control frames --------------------------------------------------------------------------- */
-
 void ws_peer_answer_close(struct ws_peer *peer, int code, const char *reason, size_t length) {
     peer->close_received = true;
     peer->code = (uint16_t)(code ? code : 1005);
     if (peer->state == WS_PEER_OPEN)
         send_close(peer, code, reason, length);
     peer->state = WS_PEER_CLOSING;
-    input_drop(&peer->input, peer->all->loop);
+    drop_input(peer);
     if (peer->client) /* RFC 6455 7.1.1: the server closes first */
         connection_set_deadline(peer->connection, peer->options->close_timeout);
     else
         connection_finish(peer->connection, true);
-}
-
-/* At most one pong waits: RFC 6455 5.5.3 lets us answer the latest ping only. */
-void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length) {
-    struct connection *c = peer->connection;
-    if (peer->state != WS_PEER_OPEN)
-        return;
-    if (!c->in_flight && connection_is_high(c))
-        connection_flush(c);
-    if (!c->in_flight) {
-        ws_peer_control(peer, OPCODE_PONG, data, length);
-        return;
-    }
-    if (!peer->late_pong && !(peer->late_pong = malloc(1 + CONTROL_MAX)))
-        return;
-    peer->late_pong[0] = (uint8_t)length;
-    memcpy(peer->late_pong + 1, data, length);
-}
-
-static void send_late_pong(struct ws_peer *peer) {
-    if (!peer->late_pong)
-        return;
-    ws_peer_control(peer, OPCODE_PONG, peer->late_pong + 1, peer->late_pong[0]);
-    free(peer->late_pong);
-    peer->late_pong = NULL;
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */
@@ -120,7 +132,7 @@ static bool may_parse(const struct ws_peer *peer) {
 
 static void control_flow(struct ws_peer *peer) {
     struct connection *c = peer->connection;
-    size_t length = peer->input.length;
+    size_t length = input_length(peer);
     if (peer->ended)
         return;
     if (may_parse(peer)) {
@@ -137,7 +149,7 @@ static void control_flow(struct ws_peer *peer) {
 /* The peer sends no more, and all that it sent has been looked at. */
 static void end_if_through(struct ws_peer *peer) {
     struct connection *c = peer->connection;
-    if (!peer->ended || peer->input.length > 0 || !connection_is_open(c))
+    if (!peer->ended || input_length(peer) > 0 || !connection_is_open(c))
         return;
     if (peer->close_received) {
         connection_close(c, CONNECTION_DONE, 0);
@@ -150,7 +162,7 @@ static void end_if_through(struct ws_peer *peer) {
 
 static void go_on(struct ws_peer *peer) {
     peer->going_on = true;
-    while (peer->input.length > 0 && may_parse(peer) && ws_receive(peer))
+    while (input_length(peer) > 0 && may_parse(peer) && ws_receive(peer))
         ;
     peer->going_on = false;
     if (peer->incoming && ws_incoming_is_blank(peer->incoming)) {
@@ -163,6 +175,7 @@ static void go_on(struct ws_peer *peer) {
 static void go_on_later(struct task *task) {
     struct ws_peer *peer = (struct ws_peer *)((char *)task - offsetof(struct ws_peer, task));
     go_on(peer);
+    free_used_input(peer);
     if (connection_is_open(peer->connection))
         control_flow(peer);
 }
@@ -171,20 +184,23 @@ static void go_on_later(struct task *task) {
 
 static void on_data(struct connection *c, char *data, size_t n) {
     struct ws_peer *peer = c->owner;
+    struct input lent = {0};
     peer->heard = loop_now(peer->all->loop);
     peer->ping_sent = false;
     if (peer->close_received) /* what comes behind the last frame is none */
         return;
-    if (!input_add(&peer->input, c->loop, data, n)) {
+    if (!peer->input)
+        peer->input = &lent;
+    if (!input_add(peer->input, c->loop, data, n)) {
         no_memory(peer);
         return;
     }
     go_on(peer);
     if (!connection_is_open(c))
-        input_drop(&peer->input, c->loop);
-    else if (!input_keep(&peer->input, c->loop))
+        drop_input(peer);
+    if (!keep_input(peer, &lent))
         no_memory(peer);
-    else
+    else if (connection_is_open(c))
         control_flow(peer);
 }
 
@@ -206,7 +222,6 @@ static void on_timeout(struct connection *c) {
 
 static void on_drained(struct connection *c) {
     struct ws_peer *peer = c->owner;
-    send_late_pong(peer);
     ws_peer_refill(peer);
     peer->all->events->drained(peer);
 }
@@ -224,7 +239,8 @@ static void on_closed(struct connection *c) {
     if (c->reason == CLOSE_READ_ERROR && peer->close_received)
         c->reason = CONNECTION_DONE; /* reset after the closing handshake: it was over anyway */
     peer->state = WS_PEER_CLOSED;
-    input_drop(&peer->input, peer->all->loop);
+    drop_input(peer);
+    free_used_input(peer);
     peer->connection = NULL;
     loop_unpost(peer->all->loop, &peer->task);
     peer->all->events->closed(peer, c);
@@ -253,19 +269,17 @@ bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup) {
         ws_deflate_start(peer, setup->agreement);
     if (setup->early_length == 0)
         return true;
-    peer->input.at = (char *)setup->early;
-    peer->input.length = setup->early_length;
-    return input_keep(&peer->input, peer->all->loop);
+    struct input early = {.at = (char *)setup->early, .length = setup->early_length};
+    peer->input = &early;
+    return keep_input(peer, &early);
 }
 
 void ws_peer_free(struct ws_peer *peer) {
     ws_incoming_free(peer->incoming);
     peer->incoming = NULL;
     ws_outbox_drop(peer);
-    ws_deflate_free(&peer->deflate);
-    free(peer->late_pong);
+    ws_deflate_free(peer);
     free(peer->reason);
-    peer->late_pong = NULL;
     peer->reason = NULL;
 }
 

@@ -54,14 +54,13 @@ struct ws_peer {
     const struct ws_peers *all;
     struct connection *connection; /* NULL once closed */
     const ws_options_t *options;   /* complete: no zeros but those that mean none */
-    struct input input;
-    struct ws_incoming *incoming; /* NULL while nothing is incomplete */
-    struct ws_deflate deflate;
-    struct ws_outbox *outbox; /* messages that wait to be sent; NULL: none */
-    uint8_t *late_pong; /* length and payload of the last ping, while the socket takes no output */
-    struct task task;   /* to go on reading; the owner's once it is closed */
-    const char *error_text; /* static; NULL if nothing went wrong */
-    char *reason;           /* of the peer's close frame, or NULL */
+    struct input *input;           /* NULL while nothing waits to be looked at */
+    struct ws_incoming *incoming;  /* NULL while nothing is incomplete */
+    struct ws_outbox *outbox;      /* what waits to be sent; NULL: nothing */
+    struct ws_flaters *flaters;    /* NULL until something is compressed, or was */
+    struct task task;              /* to go on reading; the owner's once it is closed */
+    const char *error_text;        /* static; NULL if nothing went wrong */
+    char *reason;                  /* of the peer's close frame, or NULL */
 
     /* ws_health.c: times of the loop */
     uint64_t heard;      /* when anything came */
@@ -69,8 +68,9 @@ struct ws_peer {
     uint32_t rate_began; /* the second that `rate_count` messages came in: its lower 32 bits */
     uint32_t rate_count;
 
-    int error;     /* a negative code, 0 if nothing went wrong */
+    int16_t error; /* a negative code, 0 if nothing went wrong */
     uint16_t code; /* as the close handler hears it */
+    struct ws_deflate deflate;
     enum ws_peer_state state : 3;
     enum ws_peer_wants wants : 3;
     bool client : 1; /* this end: it masks what it sends */
@@ -114,9 +114,8 @@ void ws_peer_fail(struct ws_peer *peer, int code, close_reason_t blame, int erro
 /* Note an error that ended it, unless it has ended well or there was one before. */
 void ws_peer_note(struct ws_peer *peer, int error, const char *text);
 
-/* Control frames that have come in. */
+/* A close frame has come in. */
 void ws_peer_answer_close(struct ws_peer *peer, int code, const char *reason, size_t length);
-void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length);
 
 /* Cut it. */
 void ws_peer_terminate(struct ws_peer *peer, close_reason_t blame);
@@ -126,7 +125,7 @@ bool ws_close_code_is_valid(int code);
 
 /* --- ws_receive.c ----------------------------------------------------------------------------- */
 
-/* Look at the input: a header or some of a payload. False if it can't go on. */
+/* Look at the input: a header or some of a payload. False if it can't go on. There is some. */
 bool ws_receive(struct ws_peer *peer);
 
 /* What must be wanted for that. */
@@ -164,13 +163,16 @@ void ws_publication_end(struct ws_publication *publication);
 /* Send a control frame, ahead of messages that wait: 0, UV_ENOTCONN, UV_ENOMEM. */
 int ws_peer_control(struct ws_peer *peer, enum opcode opcode, const void *data, size_t length);
 
+/* A ping has come in. */
+void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length);
+
 /* The connection takes output again: what waits may go. */
 void ws_peer_refill(struct ws_peer *peer);
 
 /* Bytes that wait. */
 size_t ws_peer_waiting(const struct ws_peer *peer);
 
-/* All that waits goes to the connection, or nowhere. */
+/* All messages that wait go to the connection; or all that waits, nowhere. */
 void ws_outbox_empty(struct ws_peer *peer);
 void ws_outbox_drop(struct ws_peer *peer);
 

@@ -121,8 +121,8 @@ static bool check_frame(struct ws_peer *peer, struct ws_incoming *in) {
 /* A header, from what came before and what is there. False if it is incomplete or wrong. */
 static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
     struct ws_reading *reading = &in->reading;
-    const uint8_t *data = (const uint8_t *)peer->input.at;
-    size_t n = peer->input.length, before = reading->small_length;
+    const uint8_t *data = (const uint8_t *)peer->input->at;
+    size_t n = peer->input->length, before = reading->small_length;
     if (before) {
         size_t more = n < FRAME_HEADER_MAX - before ? n : FRAME_HEADER_MAX - before;
         memcpy(reading->small + before, data, more);
@@ -134,7 +134,7 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
         if (!before)
             memcpy(reading->small, data, n);
         reading->small_length = n;
-        input_use(&peer->input, peer->all->loop, n - before);
+        input_use(peer->input, peer->all->loop, n - before);
         return false;
     }
     if (size == UV_ENOMEM)
@@ -144,7 +144,7 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
     reading->small_length = 0;
     reading->in_frame = true;
     reading->frame_done = 0;
-    input_use(&peer->input, peer->all->loop, (size_t)size - before);
+    input_use(peer->input, peer->all->loop, (size_t)size - before);
     return check_frame(peer, in);
 }
 
@@ -188,9 +188,9 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
     char *to = in->data + in->length;
     if (n) {
         if (peer->client)
-            memcpy(to, peer->input.at, n);
+            memcpy(to, peer->input->at, n);
         else
-            mask_copy(to, peer->input.at, n, reading->frame.key, (size_t)reading->frame_done);
+            mask_copy(to, peer->input->at, n, reading->frame.key, (size_t)reading->frame_done);
     }
     in->length += n;
     return in->binary || utf8_feed(&reading->utf8, to, n) || bad_text(peer);
@@ -200,7 +200,7 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
 static bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
     struct ws_reading *reading = &in->reading;
     const struct frame *frame = &reading->frame;
-    char *data = peer->input.at;
+    char *data = peer->input->at;
     bool fin = frame->fin && reading->frame_done + n == frame->length;
     if (n && !peer->client)
         mask_copy(data, data, n, frame->key, (size_t)reading->frame_done);
@@ -215,16 +215,16 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
         n = most;
     if (!(reading->compressed ? inflate_payload(peer, in, n) : add_payload(peer, in, n)))
         return false;
-    input_use(&peer->input, peer->all->loop, n);
+    input_use(peer->input, peer->all->loop, n);
     reading->frame_done += n;
     bool frame_ends = reading->frame_done == reading->frame.length;
     reading->in_frame = !frame_ends;
     if (frame_ends && reading->frame.fin)
         return deliver(peer, in);
-    bool is_piece = in->length >= PIECE_SIZE || (in->length > 0 && peer->input.length == 0);
+    bool is_piece = in->length >= PIECE_SIZE || (in->length > 0 && peer->input->length == 0);
     if (reading->pieces && is_piece)
         return hand_over(peer, in);
-    return frame_ends || peer->input.length > 0;
+    return frame_ends || peer->input->length > 0;
 }
 
 static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
@@ -232,10 +232,10 @@ static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *rea
     uint8_t *to = reading->small + reading->frame_done;
     if (n) {
         if (peer->client)
-            memcpy(to, peer->input.at, n);
+            memcpy(to, peer->input->at, n);
         else
-            mask_copy(to, peer->input.at, n, frame->key, (size_t)reading->frame_done);
-        input_use(&peer->input, peer->all->loop, n);
+            mask_copy(to, peer->input->at, n, frame->key, (size_t)reading->frame_done);
+        input_use(peer->input, peer->all->loop, n);
         reading->frame_done += n;
     }
     if (reading->frame_done < frame->length)
@@ -246,11 +246,11 @@ static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *rea
 
 enum ws_peer_wants ws_receive_needs(const struct ws_peer *peer) {
     const struct ws_reading *reading = peer->incoming ? &peer->incoming->reading : NULL;
-    if (peer->input.length == 0)
+    if (!peer->input || peer->input->length == 0)
         return WS_WANTS_MESSAGES;
     uint8_t opcode = reading && reading->in_frame       ? reading->frame.opcode
                      : reading && reading->small_length ? reading->small[0]
-                                                        : (uint8_t)*peer->input.at;
+                                                        : (uint8_t)*peer->input->at;
     if (!is_control(opcode))
         return WS_WANTS_MESSAGES;
     return (opcode & 0xf) == OPCODE_CLOSE ? WS_WANTS_CONTROL : WS_WANTS_PINGS;
@@ -264,7 +264,7 @@ bool ws_receive(struct ws_peer *peer) {
     if (!reading->in_frame && !begin_frame(peer, in))
         return false;
     uint64_t left = reading->frame.length - reading->frame_done;
-    size_t n = left < peer->input.length ? (size_t)left : peer->input.length;
+    size_t n = left < peer->input->length ? (size_t)left : peer->input->length;
     return is_control(reading->frame.opcode) ? receive_control_payload(peer, reading, n)
                                              : receive_data(peer, in, n);
 }

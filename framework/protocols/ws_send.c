@@ -116,6 +116,8 @@ struct ws_waiting {
 struct ws_outbox {
     struct ws_waiting *first, **end;
     size_t size; /* of the frames */
+    bool has_pong;
+    uint8_t pong_length, pong[125];
 };
 
 size_t ws_peer_waiting(const struct ws_peer *peer) {
@@ -127,16 +129,20 @@ static bool has_waiting(const struct ws_peer *peer) {
     return peer->outbox && peer->outbox->first;
 }
 
+/* NULL when there is no memory. */
+static struct ws_outbox *have_outbox(struct ws_peer *peer) {
+    struct ws_outbox *outbox = peer->outbox;
+    if (!outbox && (outbox = peer->outbox = calloc(1, sizeof *outbox)))
+        outbox->end = &outbox->first;
+    return outbox;
+}
+
 /* Holds the frame on its own. */
 static bool outbox_add(struct ws_peer *peer, struct shared *frame) {
-    struct ws_outbox *outbox = peer->outbox;
-    struct ws_waiting *waiting = malloc(sizeof *waiting);
-    if (waiting && !outbox && (outbox = peer->outbox = malloc(sizeof *outbox)))
-        *outbox = (struct ws_outbox){.end = &outbox->first};
-    if (!waiting || !outbox) {
-        free(waiting);
+    struct ws_outbox *outbox = have_outbox(peer);
+    struct ws_waiting *waiting = outbox ? malloc(sizeof *waiting) : NULL;
+    if (!waiting)
         return false;
-    }
     *waiting = (struct ws_waiting){NULL, shared_hold(frame)};
     *outbox->end = waiting;
     outbox->end = &waiting->next;
@@ -170,7 +176,7 @@ static void send_first(struct ws_peer *peer) {
 }
 
 static void free_if_empty(struct ws_peer *peer) {
-    if (has_waiting(peer))
+    if (peer->outbox && (peer->outbox->first || peer->outbox->has_pong))
         return;
     free(peer->outbox);
     peer->outbox = NULL;
@@ -185,7 +191,33 @@ void ws_outbox_empty(struct ws_peer *peer) {
 void ws_outbox_drop(struct ws_peer *peer) {
     while (has_waiting(peer))
         shared_release(outbox_take(peer->outbox));
+    if (peer->outbox)
+        peer->outbox->has_pong = false;
     free_if_empty(peer);
+}
+
+/* At most one pong waits: RFC 6455 5.5.3 lets us answer the latest ping only. */
+void ws_peer_answer_ping(struct ws_peer *peer, const char *data, size_t length) {
+    struct connection *c = peer->connection;
+    if (peer->state != WS_PEER_OPEN)
+        return;
+    if (!c->in_flight && connection_is_high(c))
+        connection_flush(c);
+    if (!c->in_flight) {
+        ws_peer_control(peer, OPCODE_PONG, data, length);
+    } else if (have_outbox(peer)) {
+        peer->outbox->has_pong = true;
+        peer->outbox->pong_length = (uint8_t)length;
+        memcpy(peer->outbox->pong, data, length);
+    }
+}
+
+static void send_late_pong(struct ws_peer *peer) {
+    struct ws_outbox *outbox = peer->outbox;
+    if (!outbox || !outbox->has_pong || peer->connection->in_flight)
+        return;
+    outbox->has_pong = false;
+    ws_peer_control(peer, OPCODE_PONG, outbox->pong, outbox->pong_length);
 }
 
 /* May more be given to the connection? What it has is sent first as far as the system takes it: the
@@ -197,6 +229,7 @@ static bool takes_more(struct connection *c) {
 }
 
 void ws_peer_refill(struct ws_peer *peer) {
+    send_late_pong(peer);
     while (has_waiting(peer) && !peer->sending && takes_more(peer->connection))
         send_first(peer);
     free_if_empty(peer);
@@ -325,7 +358,7 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
         return wait_in_outbox(peer, make_frame(peer, &payload.frame, payload.data));
     err = written(peer, write_frame(peer, &payload.frame, payload.data), true);
     if (err < 0)
-        ws_deflate_forget(&peer->deflate); /* the peer never gets what it counts on */
+        ws_deflate_forget(peer); /* the peer never gets what it counts on */
     return err;
 }
 
@@ -374,7 +407,7 @@ int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
     if (waits)
         return wait_in_outbox(peer, shared_hold(frame));
     if (compressed)
-        ws_deflate_forget(&peer->deflate);
+        ws_deflate_forget(peer);
     return written(peer, connection_write_shared(peer->connection, frame), true);
 }
 
