@@ -120,10 +120,11 @@ int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
     frame->opcode = iocb.opcode;
     frame->rsv = iocb.rsv;
     frame->fin = iocb.fin;
+    memset(frame->key, 0, sizeof frame->key);
     if (!frame->masked)
         return (int)size;
-    memcpy(frame->key, data + size, 4);
-    return (int)size + 4;
+    memcpy(frame->key, data + size, sizeof frame->key);
+    return (int)(size + sizeof frame->key);
 }
 
 int frame_write_header(struct frame_codec *codec, uint8_t header[FRAME_HEADER_MAX],

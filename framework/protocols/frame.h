@@ -28,7 +28,7 @@ struct frame {
     uint8_t rsv;
     bool fin;
     bool masked;
-    uint8_t key[4];
+    uint8_t key[4]; /* zeros if it is not masked */
 };
 
 struct frame_codec;

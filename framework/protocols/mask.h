@@ -3,6 +3,7 @@
 #ifndef ACACIA_MASK_H
 #define ACACIA_MASK_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,8 +12,10 @@
  * payload of the frame, for payloads that come in pieces.
  *
  * `to` may equal `from`; otherwise the two must not overlap, and `key` must not lie in `to`.
- * Nothing needs to be aligned; with `n` = 0 both may be NULL. O(n), 32 bytes at a time.
+ * Nothing needs to be aligned; with `n` = 0 both may be NULL. O(n), 64 bytes at a time.
+ *
+ * Returns whether all that was written is ASCII, which costs next to nothing here.
  */
-void mask_copy(void *to, const void *from, size_t n, const uint8_t key[4], size_t offset);
+bool mask_copy(void *to, const void *from, size_t n, const uint8_t key[4], size_t offset);
 
 #endif

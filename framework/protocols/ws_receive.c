@@ -186,14 +186,10 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
     if (!ws_incoming_reserve(in, n))
         return no_memory(peer);
     char *to = in->data + in->length;
-    if (n) {
-        if (peer->client)
-            memcpy(to, peer->input->at, n);
-        else
-            mask_copy(to, peer->input->at, n, reading->frame.key, (size_t)reading->frame_done);
-    }
+    bool ascii = mask_copy(to, peer->input->at, n, reading->frame.key, (size_t)reading->frame_done);
     in->length += n;
-    return in->binary || utf8_feed(&reading->utf8, to, n) || bad_text(peer);
+    return in->binary || (ascii && utf8_done(&reading->utf8)) || utf8_feed(&reading->utf8, to, n) ||
+           bad_text(peer);
 }
 
 /* The same of a compressed message: unmasked where it lies. */
@@ -230,14 +226,9 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
 static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
     const struct frame *frame = &reading->frame;
     uint8_t *to = reading->small + reading->frame_done;
-    if (n) {
-        if (peer->client)
-            memcpy(to, peer->input->at, n);
-        else
-            mask_copy(to, peer->input->at, n, frame->key, (size_t)reading->frame_done);
-        input_use(peer->input, peer->all->loop, n);
-        reading->frame_done += n;
-    }
+    mask_copy(to, peer->input->at, n, frame->key, (size_t)reading->frame_done);
+    input_use(peer->input, peer->all->loop, n);
+    reading->frame_done += n;
     if (reading->frame_done < frame->length)
         return false;
     reading->in_frame = false;

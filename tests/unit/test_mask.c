@@ -130,14 +130,30 @@ static void huge_offsets(void **state) {
 static void nothing(void **state) {
     (void)state;
 
-    mask_copy(NULL, NULL, 0, key, 3);
+    assert_true(mask_copy(NULL, NULL, 0, key, 3));
+}
+
+/* Wherever the one byte is that is not ASCII; what lies beside it does not count. */
+static void ascii(void **state) {
+    (void)state;
+    uint8_t text[MAX + 1], masked[MAX + 1], to[MAX + 1];
+
+    memset(text, 'a', sizeof text);
+    for (size_t n = 0; n <= 200; n++)
+        for (size_t bad = 0; bad <= n; bad++) {
+            text[bad] = bad % 2 ? 0x80 : 0xFF;
+            mask_bytewise(masked, text, n + 1, 1);
+            assert_int_equal(mask_copy(to, masked, n, key, 1), bad == n);
+            assert_memory_equal(to, text, n);
+            text[bad] = 'a';
+        }
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(known_answer), cmocka_unit_test(copying),   cmocka_unit_test(in_place),
         cmocka_unit_test(exact_memory), cmocka_unit_test(in_pieces), cmocka_unit_test(huge_offsets),
-        cmocka_unit_test(nothing),
+        cmocka_unit_test(nothing),      cmocka_unit_test(ascii),
     };
     return cmocka_run_group_tests(tests, fill_payload, NULL);
 }
