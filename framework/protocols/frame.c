@@ -21,15 +21,17 @@ struct frame_codec {
  * at unmasked payload no closer than to count it. */
 static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
     struct frame_codec *codec = user;
-    size_t n = codec->in_length;
-    if (n == 0) {
-        n = codec->in_payload < length ? (size_t)codec->in_payload : length;
-        codec->in_payload -= n;
-        return n ? (ssize_t)n : -1;
+    size_t n = codec->in_length, payload = codec->in_payload;
+    if (n > 0) {
+        buffer[0] = codec->in[0];
+        buffer[1] = codec->in[1] & 0x7f; /* the mask is our affair */
+        memcpy(buffer + 2, codec->in + 2, n - 2);
+        codec->in_length = 0;
     }
-    memcpy(buffer, codec->in, n);
-    codec->in_length = 0;
-    return (ssize_t)n;
+    if (payload > length - n)
+        payload = length - n;
+    codec->in_payload -= payload;
+    return n + payload > 0 ? (ssize_t)(n + payload) : -1;
 }
 
 /* wslay sends the header first, then the payload. */
@@ -73,13 +75,13 @@ void frame_codec_free(struct frame_codec *codec) {
     free(codec);
 }
 
-/* Let wslay read a header, and take it past the payload. A first byte of that, if there is one,
- * makes it tell what it has read. False if it is no header. */
+/* Let wslay read a header, and take it past the payload: that is at least as long as the seven bits
+ * of its length say, of which 126 and 127 stand for more. False if it is no header. */
 static bool read_frame(struct frame_codec *codec, const uint8_t *header, size_t size,
                        struct wslay_frame_iocb *iocb) {
     codec->in = header;
     codec->in_length = size;
-    codec->in_payload = 1;
+    codec->in_payload = header[1] & 0x7f;
     ssize_t got = wslay_frame_recv(codec->wslay, iocb);
     if (got < 0)
         return false;
@@ -95,22 +97,18 @@ static bool read_frame(struct frame_codec *codec, const uint8_t *header, size_t 
 
 int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
                       struct frame *frame) {
-    static const uint8_t extra[] = {[126] = 2, [127] = 8};
+    static const uint8_t extra[128] = {[126] = 2, [127] = 8};
     struct wslay_frame_iocb iocb;
-    uint8_t header[FRAME_HEADER_MAX];
     if (n < 2)
         return 0;
-    uint8_t short_length = data[1] & 0x7f;
-    size_t size = 2 + (size_t)(short_length < 126 ? 0 : extra[short_length]);
+    size_t size = 2 + (size_t)extra[data[1] & 0x7f];
     frame->masked = data[1] & 0x80;
-    if (n < size + (frame->masked ? 4 : 0))
+    if (n < size + (frame->masked ? sizeof frame->key : 0))
         return 0;
     if (!have_context(codec))
         return UV_ENOMEM;
-    memcpy(header, data, size);
-    header[1] &= 0x7f; /* the mask is our affair */
     codec->in_use = true;
-    bool ok = read_frame(codec, header, size, &iocb);
+    bool ok = read_frame(codec, data, size, &iocb);
     codec->in_use = false;
     if (!ok) {
         drop_context(codec); /* it is in the middle of something */
