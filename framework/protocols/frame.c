@@ -12,8 +12,6 @@ struct frame_codec {
     const uint8_t *in;             /* the header that wslay is to read */
     size_t in_length;
     uint64_t in_payload; /* bytes of payload that it is told have come */
-    uint8_t *out;        /* where it is to write one; NULL once it has */
-    size_t out_length;
     bool in_use;
 };
 
@@ -34,17 +32,6 @@ static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
     return n + payload > 0 ? (ssize_t)(n + payload) : -1;
 }
 
-/* wslay sends the header first, then the payload. */
-static ssize_t take(const uint8_t *data, size_t length, int flags, void *user) {
-    struct frame_codec *codec = user;
-    if (codec->out && length <= FRAME_HEADER_MAX) {
-        memcpy(codec->out, data, length);
-        codec->out_length = length;
-        codec->out = NULL;
-    }
-    return (ssize_t)length;
-}
-
 static void drop_context(struct frame_codec *codec) {
     if (codec->wslay)
         wslay_frame_context_free(codec->wslay);
@@ -53,7 +40,7 @@ static void drop_context(struct frame_codec *codec) {
 
 /* A context that is between two frames. */
 static bool have_context(struct frame_codec *codec) {
-    const struct wslay_frame_callbacks callbacks = {.recv_callback = give, .send_callback = take};
+    const struct wslay_frame_callbacks callbacks = {.recv_callback = give};
     if (codec->wslay)
         return true;
     return wslay_frame_context_init(&codec->wslay, &callbacks, codec) == 0;
@@ -125,27 +112,20 @@ int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
     return (int)(size + sizeof frame->key);
 }
 
-int frame_write_header(struct frame_codec *codec, uint8_t header[FRAME_HEADER_MAX],
-                       const struct frame *frame) {
-    static const uint8_t nothing;
-    struct wslay_frame_iocb iocb = {
-        .fin = frame->fin,
-        .rsv = frame->rsv,
-        .opcode = frame->opcode,
-        .payload_length = frame->length,
-        .data = &nothing,
-        .data_length = (size_t)frame->length,
-    };
-    if (!have_context(codec))
-        return UV_ENOMEM;
-    codec->out = header;
-    codec->out_length = 0;
-    codec->in_use = true;
-    ssize_t sent = wslay_frame_send(codec->wslay, &iocb);
-    codec->in_use = false;
-    if (sent < 0 || codec->out)
+int frame_write_header(uint8_t header[FRAME_HEADER_MAX], const struct frame *frame) {
+    uint64_t length = frame->length;
+    int extra = length < 126 ? 0 : length < 65536 ? 2 : 8, n = 2;
+    if (length >> 63 || (frame->opcode >= OPCODE_CLOSE && extra))
         return UV_EINVAL;
-    return (int)codec->out_length;
+    header[0] = (uint8_t)(frame->fin << 7 | frame->rsv << 4 | frame->opcode);
+    header[1] = (uint8_t)(extra == 0 ? length : extra == 2 ? 126 : 127);
+    for (int bits = 8 * extra; bits > 0; bits -= 8)
+        header[n++] = (uint8_t)(length >> (bits - 8));
+    if (!frame->masked)
+        return n;
+    header[1] |= 0x80;
+    memcpy(header + n, frame->key, sizeof frame->key);
+    return n + (int)sizeof frame->key;
 }
 
 size_t frame_contexts_in_use(const struct frame_codec *codec) {

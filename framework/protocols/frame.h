@@ -1,5 +1,5 @@
 /*
- * WebSocket frame headers (RFC 6455 5.2), read and written by wslay: the only file that knows it is
+ * WebSocket frame headers (RFC 6455 5.2). They are read by wslay: the only file that knows it is
  * frame.c. Payloads never pass through wslay, which would copy them by way of a small buffer and
  * unmask them byte by byte; so one wslay context, borrowed for the length of a call, serves a whole
  * loop.
@@ -45,9 +45,9 @@ void frame_codec_free(struct frame_codec *codec);
 int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
                       struct frame *frame);
 
-/* Write an unmasked header into `header`. Returns its size, or UV_EINVAL. */
-int frame_write_header(struct frame_codec *codec, uint8_t header[FRAME_HEADER_MAX],
-                       const struct frame *frame);
+/* Write a header. Returns its size, or UV_EINVAL for a control frame that is long, or a length
+ * beyond 63 bits. */
+int frame_write_header(uint8_t header[FRAME_HEADER_MAX], const struct frame *frame);
 
 /* 1 while the context is borrowed. */
 size_t frame_contexts_in_use(const struct frame_codec *codec);

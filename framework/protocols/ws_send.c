@@ -11,56 +11,55 @@
 
 /* --- Frames ----------------------------------------------------------------------------------- */
 
-/* RFC 6455 5.3: a client masks, by a key that nobody can foresee. Returns the header's size. */
-static int write_header(struct ws_peer *peer, uint8_t header[FRAME_HEADER_MAX],
-                        struct frame *frame) {
-    int n = frame_write_header(peer->all->codec, header, frame);
-    if (n < 0 || !peer->client)
-        return n;
-    if (!random_bytes(frame->key, sizeof frame->key))
+/* Write all of it to where FRAME_HEADER_MAX bytes more than the payload have room. Returns its
+ * size, or a negative error. RFC 6455 5.3: a client masks, by a key that nobody can foresee. */
+static ssize_t put_frame(const struct ws_peer *peer, char *to, struct frame *frame,
+                         const void *data) {
+    size_t length = (size_t)frame->length;
+    frame->masked = peer->client;
+    if (frame->masked && !random_bytes(frame->key, sizeof frame->key))
         return UV_EIO;
-    header[1] |= 0x80;
-    memcpy(header + n, frame->key, sizeof frame->key);
-    return n + (int)sizeof frame->key;
+    int n = frame_write_header((uint8_t *)to, frame);
+    if (n < 0)
+        return n;
+    if (frame->masked)
+        mask_copy(to + n, data, length, frame->key, 0);
+    else if (length)
+        memcpy(to + n, data, length);
+    return n + (ssize_t)length;
+}
+
+/* The payload leaves from where it is, if the socket takes it. */
+static int write_big(struct connection *c, const struct frame *frame, const void *data) {
+    uint8_t header[FRAME_HEADER_MAX];
+    int n = frame_write_header(header, frame);
+    int err = n < 0 ? n : connection_write(c, header, (size_t)n);
+    return err ? err : connection_write(c, data, (size_t)frame->length);
 }
 
 static int write_frame(struct ws_peer *peer, struct frame *frame, const void *data) {
     struct connection *c = peer->connection;
-    size_t length = (size_t)frame->length;
-    uint8_t header[FRAME_HEADER_MAX];
-    int n = write_header(peer, header, frame);
-    if (n < 0)
-        return n;
-    if (length >= CHUNK_SIZE / 2 && !peer->client) {
-        /* the payload leaves from where it is, if the socket takes it */
-        int err = connection_write(c, header, (size_t)n);
-        return err ? err : connection_write(c, data, length);
-    }
-    char *room = connection_reserve(c, (size_t)n + length);
+    if (frame->length >= CHUNK_SIZE / 2 && !peer->client)
+        return write_big(c, frame, data);
+    char *room = connection_reserve(c, FRAME_HEADER_MAX + (size_t)frame->length);
     if (!room)
         return c->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
-    memcpy(room, header, (size_t)n);
-    if (peer->client)
-        mask_copy(room + n, data, length, frame->key, 0);
-    else if (length)
-        memcpy(room + n, data, length);
-    connection_commit(c, (size_t)n + length);
+    ssize_t size = put_frame(peer, room, frame, data);
+    if (size < 0)
+        return (int)size;
+    connection_commit(c, (size_t)size);
     return 0;
 }
 
 /* The same as bytes to be held. NULL when there is no memory. */
 static struct shared *make_frame(struct ws_peer *peer, struct frame *frame, const void *data) {
-    size_t length = (size_t)frame->length;
-    uint8_t header[FRAME_HEADER_MAX];
-    int n = write_header(peer, header, frame);
-    struct shared *shared = n < 0 ? NULL : shared_new((size_t)n + length);
-    if (!shared)
+    struct shared *shared = shared_new(FRAME_HEADER_MAX + (size_t)frame->length);
+    ssize_t size = shared ? put_frame(peer, shared->data, frame, data) : UV_ENOMEM;
+    if (size < 0) {
+        shared_release(shared);
         return NULL;
-    memcpy(shared->data, header, (size_t)n);
-    if (peer->client)
-        mask_copy(shared->data + n, data, length, frame->key, 0);
-    else if (length)
-        memcpy(shared->data + n, data, length);
+    }
+    shared->length = (size_t)size;
     return shared;
 }
 
