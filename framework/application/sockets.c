@@ -46,7 +46,8 @@ static void send_one(websocket_t *ws, void *arg) {
     if (ws == broadcast->except || (broadcast->filter && !broadcast->filter(ws, broadcast->arg)))
         return;
     int err = ws_peer_publish(&ws->peer, &broadcast->publication);
-    ws->is_high = ws->is_high || err == 1;
+    if (err == 1)
+        ws->is_high = true;
     broadcast->count += err == 0 || err == 1;
 }
 

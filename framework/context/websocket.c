@@ -130,7 +130,7 @@ static int wait_for_drain(websocket_t *ws) {
 }
 
 static int send_out(websocket_t *ws, const struct ws_outgoing *out) {
-    int err = ws_accept(ws);
+    int err = ws->state == WS_OPEN ? 0 : ws_accept(ws);
     if (!err)
         err = ws_peer_send(&ws->peer, out);
     return err == 1 ? wait_for_drain(ws) : err;

@@ -67,8 +67,10 @@ bool mask_copy(void *to, const void *from, size_t n, const uint8_t key[4], size_
     pair two = {word, word}, pairs = {0};
     uint8_t bytes[HALF];
 
-    for (; n >= BLOCK; n -= BLOCK, out += BLOCK, in += BLOCK)
+    for (; n >= 2 * BLOCK; n -= 2 * BLOCK, out += 2 * BLOCK, in += 2 * BLOCK) {
         pairs |= mask_block(out, in, two);
+        pairs |= mask_block(out + BLOCK, in + BLOCK, two);
+    }
     for (; n >= PAIR; n -= PAIR, out += PAIR, in += PAIR)
         pairs |= mask_pair(out, in, two);
     written = pairs[0] | pairs[1];

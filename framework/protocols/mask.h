@@ -12,7 +12,7 @@
  * payload of the frame, for payloads that come in pieces.
  *
  * `to` may equal `from`; otherwise the two must not overlap, and `key` must not lie in `to`.
- * Nothing needs to be aligned; with `n` = 0 both may be NULL. O(n), 64 bytes at a time.
+ * Nothing needs to be aligned; with `n` = 0 both may be NULL. O(n), 128 bytes at a time.
  *
  * Returns whether all that was written is ASCII, which costs next to nothing here.
  */

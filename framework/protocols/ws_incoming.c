@@ -8,9 +8,10 @@
 struct ws_incoming *ws_incoming_new(struct loop *loop) {
     struct arena arena;
     arena_init(&arena, &loop->arenas);
-    struct ws_incoming *in = arena_zalloc(&arena, sizeof *in);
+    struct ws_incoming *in = arena_alloc(&arena, sizeof *in);
     if (!in)
         return NULL;
+    memset(in, 0, offsetof(struct ws_incoming, reading.small));
     in->arena = arena;
     in->loop = loop;
     loop->counts.messages++;
@@ -26,13 +27,13 @@ void ws_incoming_free(struct ws_incoming *in) {
     arena_release(&in->arena);
 }
 
-bool ws_incoming_reserve(struct ws_incoming *in, size_t n) {
+bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
     size_t needed = in->length + n + 1;
-    if (needed <= in->capacity)
-        return true;
     size_t capacity = in->length ? needed * 2 : needed;
     char *data;
-    if (capacity <= IN_ARENA) {
+    if (capacity <= IN_ARENA && !in->data) {
+        data = arena_alloc(&in->arena, capacity);
+    } else if (capacity <= IN_ARENA) {
         data = arena_resize(&in->arena, in->data, in->length, capacity);
     } else {
         data = realloc(in->allocated ? in->data : NULL, capacity);

@@ -22,8 +22,8 @@ struct ws_reading {
     struct frame frame; /* the one that is incomplete, if `in_frame` */
     bool in_frame;
     uint64_t frame_done; /* bytes of its payload so far */
-    uint8_t small[128];  /* an incomplete header, or the payload of a control frame */
     size_t small_length;
+    uint8_t small[128]; /* an incomplete header, or the payload of a control frame; last */
 };
 
 struct ws_incoming {
@@ -31,10 +31,10 @@ struct ws_incoming {
     struct loop *loop;
     char *data; /* NUL-terminated once complete */
     size_t length, capacity;
-    bool allocated;   /* by malloc, since it is larger than what an arena should hold */
-    bool binary;      /* else text */
-    bool first, last; /* of the pieces of a message; a whole one is both */
-    struct ws_reading reading;
+    bool allocated;            /* by malloc, since it is larger than what an arena should hold */
+    bool binary;               /* else text */
+    bool first, last;          /* of the pieces of a message; a whole one is both */
+    struct ws_reading reading; /* last */
 };
 
 /* NULL when there is no memory. */
@@ -43,7 +43,11 @@ void ws_incoming_free(struct ws_incoming *incoming); /* NULL is fine */
 
 /* Room for `n` more bytes and a NUL. What a header announces is not believed before it comes: the
  * room grows with what is there. False when there is no memory. */
-bool ws_incoming_reserve(struct ws_incoming *incoming, size_t n);
+bool ws_incoming_grow(struct ws_incoming *incoming, size_t n);
+
+static inline bool ws_incoming_reserve(struct ws_incoming *incoming, size_t n) {
+    return n < incoming->capacity - incoming->length || ws_incoming_grow(incoming, n);
+}
 
 /* Append bytes of the message: 0, UV_ENOMEM, or UV_ECHARSET for text that is not UTF-8. */
 int ws_incoming_add(struct ws_incoming *incoming, const char *data, size_t n);

@@ -257,11 +257,10 @@ static void drop_oldest(struct ws_peer *peer, size_t length) {
     }
 }
 
-/* Make room for it: 0, WS_DROPPED if it is not to be sent, or UV_ENOBUFS. A fragment can't be left
- * out any more. */
-static int make_room(struct ws_peer *peer, const struct ws_outgoing *out) {
-    if (has_room(peer, out->length))
-        return 0;
+/* Make room for it, since there is none: 0, WS_DROPPED if it is not to be sent, or UV_ENOBUFS. A
+ * fragment can't be left out any more. */
+static __attribute__((noinline)) int make_room(struct ws_peer *peer,
+                                               const struct ws_outgoing *out) {
     connection_flush(peer->connection);
     if (!connection_is_open(peer->connection))
         return UV_ENOTCONN;
@@ -310,10 +309,10 @@ static int written(struct ws_peer *peer, int err, bool whole) {
 }
 
 /* May something be sent? Else why not. */
-static int begin(struct ws_peer *peer, const struct ws_outgoing *out) {
+static inline int begin(struct ws_peer *peer, const struct ws_outgoing *out) {
     if (peer->state != WS_PEER_OPEN || !connection_is_open(peer->connection))
         return UV_ENOTCONN;
-    return make_room(peer, out);
+    return has_room(peer, out->length) ? 0 : make_room(peer, out);
 }
 
 /* A fragment is missing: the message can't be ended any more. */
@@ -364,9 +363,10 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
 /* --- One for many ----------------------------------------------------------------------------- */
 
 static struct shared *plain_frame(struct ws_peer *peer, struct ws_publication *publication) {
-    struct payload payload = payload_of(&publication->out, false);
-    if (!publication->plain)
+    if (!publication->plain) {
+        struct payload payload = payload_of(&publication->out, false);
         publication->plain = make_frame(peer, &payload.frame, payload.data);
+    }
     return publication->plain;
 }
 
