@@ -19,18 +19,20 @@ static bool is_hex(char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
 
+static bool is_escape(const char *at, size_t n) {
+    return n >= 3 && *at == '%' && is_hex(at[1]) && is_hex(at[2]);
+}
+
 /* How many bytes at the start are those of a name. */
 static size_t name_length(const char *text, size_t n) {
     size_t i = 0;
-    while (i < n) {
-        if (text[i] == '%' && n - i >= 3 && is_hex(text[i + 1]) && is_hex(text[i + 2]))
-            i += 3;
-        else if (is_name_character(text[i]))
+    for (;;) {
+        while (i < n && is_name_character(text[i]))
             i++;
-        else
-            break;
+        if (!is_escape(text + i, n - i))
+            return i;
+        i += 3;
     }
-    return i;
 }
 
 static bool is_ipv6(const char *text, size_t n) {

@@ -27,7 +27,7 @@ struct request {
     struct http1 *h;
     struct loop *loop;
     struct http1_parser *parser;
-    uint64_t began;
+    uint64_t began; /* 0 as long as all of it came at once */
     struct wait reader, writer;
     char *want; /* where `reader` wants its bytes, and how many at most */
     size_t room;
@@ -92,7 +92,7 @@ static bool begin_request(struct http1 *h) {
     struct loop *loop = h->connection->loop;
     struct arena arena;
     arena_init(&arena, &loop->arenas);
-    struct request *r = arena_zalloc(&arena, sizeof *r);
+    struct request *r = arena_zalloc(&arena, arena_round(sizeof *r) + http1_parser_size);
     if (!r)
         return false;
     r->exchange = &r->own;
@@ -102,17 +102,11 @@ static bool begin_request(struct http1 *h) {
     r->own.secure = connection_is_secure(h->connection);
     r->own.carrier = r;
     r->h = h;
-    r->began = loop_now(loop);
-    r->parser =
-        http1_parser_new(r->exchange, &(struct http1_limits){h->server->options->head_size,
-                                                             h->server->options->header_count});
-    if (!r->parser) {
-        arena_release(&r->own.arena);
-        return false;
-    }
+    r->parser = http1_parser_init(
+        (char *)r + arena_round(sizeof *r), &r->own,
+        &(struct http1_limits){h->server->options->head_size, h->server->options->header_count});
     h->request = r;
     loop->counts.exchanges++;
-    connection_set_deadline(h->connection, h->server->options->head_timeout);
     return true;
 }
 
@@ -149,14 +143,23 @@ static bool expectation_is_known(struct request *r) {
     return r->wants_continue || strcasecmp(expect, "100-continue") == 0;
 }
 
+/* Some of it has come, and not all: time runs. */
+static void begin_waiting(struct http1 *h) {
+    struct request *r = h->request;
+    if (!r->began)
+        r->began = loop_now(h->connection->loop);
+}
+
 static void set_request_deadline(struct http1 *h) {
     struct request *r = h->request;
+    if (r->complete) {
+        connection_set_deadline(h->connection, 0);
+        return;
+    }
+    begin_waiting(h);
     uint64_t elapsed = loop_now(h->connection->loop) - r->began;
     uint64_t limit = h->server->options->request_timeout;
-    if (r->complete)
-        connection_set_deadline(h->connection, 0);
-    else
-        connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
+    connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
 }
 
 static bool prepare_upgrade(struct request *r) {
@@ -185,6 +188,16 @@ static void dispatch(struct http1 *h) {
     h->server->events->request(h->server->owner, r->exchange);
 }
 
+/* The rest of the head is yet to come. */
+static void await_head(struct http1 *h) {
+    if (h->peer_closed) {
+        refuse(h, 400, CLOSE_ABORTED);
+    } else if (!h->request->began) {
+        begin_waiting(h);
+        connection_set_deadline(h->connection, h->server->options->head_timeout);
+    }
+}
+
 /* One step through the head. */
 static void feed_head(struct http1 *h) {
     struct request *r = h->request;
@@ -197,10 +210,10 @@ static void feed_head(struct http1 *h) {
     }
     use_input(h, used);
     r->complete = result == PARSE_DONE;
-    if (result != PARSE_MORE)
+    if (result == PARSE_MORE)
+        await_head(h);
+    else
         dispatch(h);
-    else if (h->peer_closed)
-        refuse(h, 400, CLOSE_ABORTED);
 }
 
 /* One step through the body, at most `n` bytes, into the sink. */

@@ -28,8 +28,10 @@ struct http1_limits {
     size_t header_count;
 };
 
-/* A parser that fills `exchange`, from whose arena it comes. NULL when there is no memory. */
-struct http1_parser *http1_parser_new(struct exchange *exchange, const struct http1_limits *limits);
+/* A parser that fills `exchange`, in `memory`: http1_parser_size bytes, zeroed, aligned to 16. */
+extern const size_t http1_parser_size;
+struct http1_parser *http1_parser_init(void *memory, struct exchange *exchange,
+                                       const struct http1_limits *limits);
 
 /* Parse; *used gets the bytes that were used. Body bytes go to the sink. */
 enum parse_result http1_parser_feed(struct http1_parser *parser, const char *data, size_t n,

@@ -160,7 +160,9 @@ static void on_timer(struct timer *timer) {
 
 void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
     c->deadline = milliseconds ? loop_now(c->loop) + milliseconds : 0;
-    arm_timer(c);
+    bool comes_in_time = timer_pending(&c->timer) && c->timer.expires <= c->deadline;
+    if (milliseconds && !comes_in_time)
+        arm_timer(c);
 }
 
 /* --- Reading ---------------------------------------------------------------------------------- */

@@ -22,7 +22,9 @@ static enum parse_result parse_head(const uint8_t *data, size_t size, size_t pie
     struct exchange exchange = {0};
     enum parse_result result = PARSE_MORE;
     arena_init(&exchange.arena, NULL);
-    struct http1_parser *parser = http1_parser_new(&exchange, &(struct http1_limits){1024, 8});
+    void *memory = arena_zalloc(&exchange.arena, http1_parser_size);
+    struct http1_parser *parser =
+        http1_parser_init(memory, &exchange, &(struct http1_limits){1024, 8});
     while (size > 0 && result == PARSE_MORE) {
         size_t n = size < piece ? size : piece, used;
         char *copy = text_of(data, n); /* at its own address, so that ASan sees an overrun */

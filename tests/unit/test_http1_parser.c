@@ -27,8 +27,9 @@ static const struct http1_limits limits = {16384, 100};
 static void begin(struct parsed *p, const struct http1_limits *with) {
     memset(p, 0, sizeof *p);
     arena_init(&p->exchange.arena, NULL);
-    p->parser = http1_parser_new(&p->exchange, with);
-    assert_non_null(p->parser);
+    void *memory = arena_zalloc(&p->exchange.arena, http1_parser_size);
+    assert_non_null(memory);
+    p->parser = http1_parser_init(memory, &p->exchange, with);
 }
 
 static void end(struct parsed *p) {
