@@ -57,7 +57,8 @@ struct coroutine {
     coroutine_fn *fn;
     void *arg;
     struct coroutine_pool *pool;
-    struct coroutine *next, **link; /* in pool->idle or pool->live */
+    struct coroutine *next, **link; /* in pool->all */
+    struct coroutine *next_idle;
     struct wait *wait;
     void *local;
     char *mapping; /* the guard page, then the stack, then this */
@@ -234,6 +235,11 @@ static struct coroutine *create(struct coroutine_pool *pool) {
     char *bottom = mapping + page_size();
     stack_prepare(&co->inside, bottom, (size_t)((char *)co - bottom), live, co);
     was_created(co);
+    co->next = pool->all;
+    co->link = &pool->all;
+    if (co->next)
+        co->next->link = &co->next;
+    pool->all = co;
 #ifdef VALGRIND_STACK_REGISTER
     co->stack_id = VALGRIND_STACK_REGISTER(mapping + page_size(), co);
 #endif
@@ -241,6 +247,9 @@ static struct coroutine *create(struct coroutine_pool *pool) {
 }
 
 static void destroy(struct coroutine *co) {
+    *co->link = co->next;
+    if (co->next)
+        co->next->link = co->link;
     co->fn = NULL;
     switch_in(co); /* it leaves for good, so that ASan can forget its stack */
     is_destroyed(co);
@@ -254,36 +263,21 @@ static void destroy(struct coroutine *co) {
     munmap(co->mapping, size);
 }
 
-static void push(struct coroutine **list, struct coroutine *co) {
-    co->next = *list;
-    co->link = list;
-    if (co->next)
-        co->next->link = &co->next;
-    *list = co;
+static void give_back(struct coroutine *co) {
+    struct coroutine_pool *pool = co->pool;
+    no_longer_live(co);
+    co->next_idle = pool->idle;
+    pool->idle = co;
+    pool->idle_count++;
+    pool->live_count--;
 }
 
-static void unlink_from_list(struct coroutine *co) {
-    *co->link = co->next;
-    if (co->next)
-        co->next->link = co->link;
-}
-
-static struct coroutine *borrow(struct coroutine_pool *pool) {
+static struct coroutine *take_idle(struct coroutine_pool *pool) {
     struct coroutine *co = pool->idle;
-    if (!co)
-        return create(pool);
-    unlink_from_list(co);
+    pool->idle = co->next_idle;
     if (--pool->idle_count < pool->idle_low)
         pool->idle_low = pool->idle_count;
     return co;
-}
-
-static void give_back(struct coroutine *co) {
-    no_longer_live(co);
-    unlink_from_list(co);
-    co->pool->live_count--;
-    push(&co->pool->idle, co);
-    co->pool->idle_count++;
 }
 
 /* --- The interface ---------------------------------------------------------------------------- */
@@ -304,7 +298,7 @@ void coroutine_pool_destroy(struct coroutine_pool *pool) {
 void coroutine_pool_trim(struct coroutine_pool *pool) {
     for (; pool->idle_low > 0; pool->idle_low--) {
         struct coroutine *co = pool->idle;
-        unlink_from_list(co);
+        pool->idle = co->next_idle;
         pool->idle_count--;
         destroy(co);
     }
@@ -316,10 +310,9 @@ int coroutine_start(struct coroutine_pool *pool, coroutine_fn *fn, void *arg) {
         misuse("a coroutine was started from inside another one");
     if (pool->live_count >= pool->limit)
         return UV_EAGAIN;
-    struct coroutine *co = borrow(pool);
+    struct coroutine *co = pool->idle ? take_idle(pool) : create(pool);
     if (!co)
         return UV_ENOMEM;
-    push(&pool->live, co);
     pool->live_count++;
     became_live(co);
     co->fn = fn;
@@ -380,6 +373,6 @@ struct wait *coroutine_get_wait(const struct coroutine *co) {
     return co->wait;
 }
 
-struct coroutine *coroutine_next_live(const struct coroutine *co) {
+struct coroutine *coroutine_next(const struct coroutine *co) {
     return co->next;
 }

@@ -25,7 +25,7 @@ typedef void coroutine_fn(void *arg);
 
 struct coroutine_pool {
     struct coroutine *idle; /* LIFO */
-    struct coroutine *live; /* doubly linked: running or suspended */
+    struct coroutine *all;  /* doubly linked: running, suspended or idle */
     size_t idle_count;
     size_t idle_low; /* the fewest idle ones since the last trim: nobody needed these */
     size_t live_count;
@@ -80,7 +80,7 @@ void *coroutine_get_local(const struct coroutine *co);
 void coroutine_set_wait(struct coroutine *co, struct wait *wait);
 struct wait *coroutine_get_wait(const struct coroutine *co);
 
-/* The live coroutines of a pool: first, and next. */
-struct coroutine *coroutine_next_live(const struct coroutine *co);
+/* The one behind it in pool->all, idle ones too: these wait for nothing. */
+struct coroutine *coroutine_next(const struct coroutine *co);
 
 #endif

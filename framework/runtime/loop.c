@@ -210,7 +210,7 @@ struct loop *loop_self(void) {
 void loop_tear_down(struct loop *loop) {
     struct coroutine *co;
     loop->torn_down = true;
-    for (co = loop->coroutines.live; co; co = coroutine_next_live(co))
+    for (co = loop->coroutines.all; co; co = coroutine_next(co))
         if (coroutine_get_wait(co))
             wait_cancel(coroutine_get_wait(co));
 }
