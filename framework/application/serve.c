@@ -18,10 +18,11 @@ int app_start_request(struct app *app, struct exchange *exchange) {
 
 bool app_is_overloaded(struct context_host *host) {
     struct app *app = (struct app *)host;
-    uint64_t now = loop_now(&app->loop);
     size_t used;
-    if (app->options.memory == SIZE_MAX ||
-        (app->memory_looked_at && now - app->memory_looked_at < MEMORY_INTERVAL))
+    if (app->options.memory == SIZE_MAX)
+        return false;
+    uint64_t now = loop_now(&app->loop);
+    if (app->memory_looked_at && now - app->memory_looked_at < MEMORY_INTERVAL)
         return app->overloaded;
     app->memory_looked_at = now;
     app->overloaded = uv_resident_set_memory(&used) == 0 && used > app->options.memory;
