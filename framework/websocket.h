@@ -130,7 +130,9 @@ void ws_resume(websocket_t *ws);
 /* --- The handshake ---------------------------------------------------------------------------- */
 
 /* Accept the handshake now: the 101 is sent, with the headers that were set by ctx_set, and
- * ctx->status is 101. 0 if it has been accepted already; UV_ENOTCONN if the socket is gone. */
+ * ctx->status is 101. 0 if it has been accepted already; UV_ENOTCONN if the socket is gone. From
+ * then on setters of the response return UV_EALREADY; once the socket's stack has returned the
+ * response is forgotten, and its getters find nothing. */
 int ws_accept(websocket_t *ws);
 
 /*
