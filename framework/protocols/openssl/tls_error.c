@@ -18,13 +18,19 @@ void tls_forget(void) {
         ERR_clear_error();
 }
 
-bool tls_no_memory(void) {
-    return ERR_GET_REASON(ERR_peek_error()) == ERR_R_MALLOC_FAILURE;
+unsigned long tls_take_error(void) {
+    unsigned long error = ERR_get_error(), first = error, own = 0;
+    for (; error; error = ERR_get_error()) {
+        if (ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE)
+            first = own = error;
+        else if (!own && ERR_GET_LIB(error) == ERR_LIB_SSL)
+            own = error;
+    }
+    return own ? own : first;
 }
 
 /* OpenSSL's words, save where they would puzzle whoever has given it a file. */
-const char *tls_reason(void) {
-    unsigned long error = ERR_peek_error();
+const char *tls_reason(unsigned long error) {
     const char *text = ERR_reason_error_string(error);
     if (ERR_SYSTEM_ERROR(error))
         return strerror(ERR_GET_REASON(error));
@@ -44,7 +50,7 @@ const char *tls_reason(void) {
 }
 
 bool tls_explain(const struct tls_why *why, const char *subject) {
-    tls_say(why, subject, tls_reason());
+    tls_say(why, subject, tls_reason(ERR_peek_error()));
     ERR_clear_error();
     return false;
 }

@@ -19,14 +19,16 @@ bool tls_say(const struct tls_why *why, const char *subject, const char *text);
 /* The same with what OpenSSL has noted first; its notes are dropped. */
 bool tls_explain(const struct tls_why *why, const char *subject);
 
-/* What OpenSSL has noted first, in words. Its notes stay. */
-const char *tls_reason(void);
-
-/* OpenSSL's notes are for one call: drop those of others before it, and its own after it. There are
- * hardly ever any, and to look costs less. */
+/* OpenSSL's notes are for one call: drop those of others, before a call whose success SSL_get_error
+ * is asked about, and its own after it. There are hardly ever any, and to look costs less, which is
+ * 200 instructions. */
 void tls_forget(void);
 
-/* Was it that there is no memory? */
-bool tls_no_memory(void);
+/* Why a call on a connection has failed; 0 if OpenSSL does not say. It may stand behind notes of
+ * others: the first that is about TLS counts, or about memory. All are dropped. */
+unsigned long tls_take_error(void);
+
+/* An error of OpenSSL's in words. */
+const char *tls_reason(unsigned long error);
 
 #endif

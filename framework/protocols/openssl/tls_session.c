@@ -113,25 +113,40 @@ void tls_session_watch(SSL_CTX *ctx) {
 
 /* --- Ending ----------------------------------------------------------------------------------- */
 
-/* OpenSSL's words, and those about the certificate if it was that. */
-static void explain(struct tls_session *s) {
+static const char went_away[] = "the other side went away in the middle of it";
+
+/* OpenSSL's words for its error, and those about the certificate if it was that. */
+static void explain(struct tls_session *s, unsigned long error) {
     char text[TLS_WHY];
-    bool refused = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
+    bool refused = ERR_GET_REASON(error) == SSL_R_CERTIFICATE_VERIFY_FAILED;
     if (s->reason)
         return;
     s->refused = refused;
     if (s->chatter > CHATTER_MAX)
         snprintf(text, sizeof text, "too many messages of TLS without anything said");
     else if (refused)
-        snprintf(text, sizeof text, "%s: %s", tls_reason(),
+        snprintf(text, sizeof text, "%s: %s", tls_reason(error),
                  X509_verify_cert_error_string(SSL_get_verify_result(s->ssl)));
     else
-        snprintf(text, sizeof text, "%s", tls_reason());
+        snprintf(text, sizeof text, "%s", tls_reason(error));
     s->reason = strdup(text);
 }
 
-static bool no_memory(const struct tls_session *s) {
-    return s->out_of_memory || tls_no_memory();
+/* Something went wrong: take what OpenSSL says of it before it is used again. */
+static void take_error(struct tls_session *s) {
+    unsigned long error = tls_take_error();
+    s->out_of_memory = s->out_of_memory || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+    if (!s->out_of_memory)
+        explain(s, error);
+}
+
+/* What a call that has not succeeded comes to; tls_forget was called before it. */
+static int judge(struct tls_session *s, int result) {
+    int verdict = SSL_get_error(s->ssl, result);
+    if (verdict == SSL_ERROR_WANT_READ || verdict == SSL_ERROR_ZERO_RETURN)
+        return verdict;
+    take_error(s);
+    return SSL_ERROR_SSL;
 }
 
 void tls_session_fail(struct tls_session *s, close_reason_t reason, const char *text) {
@@ -147,26 +162,18 @@ void tls_session_fail(struct tls_session *s, close_reason_t reason, const char *
 
 /* An error of OpenSSL's, while hands are shaken. */
 static void fail(struct tls_session *s) {
-    if (no_memory(s)) {
-        tls_forget();
+    if (s->out_of_memory)
         connection_close(s->filter.connection, CLOSE_NO_MEMORY, UV_ENOMEM);
-        return;
-    }
-    explain(s);
-    tls_forget();
-    tls_session_fail(s, CLOSE_TLS_HANDSHAKE, NULL);
+    else
+        tls_session_fail(s, CLOSE_TLS_HANDSHAKE, went_away);
 }
 
 /* The same later. The peer is told, if its socket takes it. */
 static void break_off(struct tls_session *s) {
     struct connection *c = s->filter.connection;
-    bool memory = no_memory(s);
-    explain(s);
-    tls_forget();
     s->filter.ended = true;
     connection_flush(c);
-    connection_close(c, memory ? CLOSE_NO_MEMORY : CLOSE_TLS_RECORD,
-                     memory ? UV_ENOMEM : UV_EPROTO);
+    connection_close(c, c->reason, s->out_of_memory ? UV_ENOMEM : UV_EPROTO);
 }
 
 /* --- Shaking hands ---------------------------------------------------------------------------- */
@@ -181,8 +188,7 @@ void tls_session_advance(struct tls_session *s) {
             s->events->ready(s);
         return;
     }
-    int error = SSL_get_error(s->ssl, result);
-    if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE)
+    if (judge(s, result) != SSL_ERROR_WANT_READ)
         fail(s);
 }
 
@@ -226,14 +232,16 @@ static void open_records(struct tls_session *s) {
             s->chatter = 0;
         }
     } while (result == 1 && (s->input_length || SSL_has_pending(s->ssl)));
-    int error = result == 1 ? SSL_ERROR_WANT_READ : SSL_get_error(s->ssl, result);
+    int verdict = result == 1 ? SSL_ERROR_NONE : judge(s, result);
+    if (verdict == SSL_ERROR_SSL) /* now: whoever answers what is delivered fails, too */
+        connection_blame(c, s->out_of_memory ? CLOSE_NO_MEMORY : CLOSE_TLS_RECORD);
     if (length)
         connection_deliver(c, plain, (ssize_t)length);
-    if (!connection_is_open(c) || error == SSL_ERROR_WANT_READ)
+    if (!connection_is_open(c))
         return;
-    if (error == SSL_ERROR_ZERO_RETURN)
+    if (verdict == SSL_ERROR_ZERO_RETURN)
         filter_exhaust(&s->filter);
-    else
+    else if (verdict == SSL_ERROR_SSL)
         break_off(s);
 }
 
@@ -247,7 +255,7 @@ static void on_socket_end(struct tls_session *s, ssize_t n) {
         return;
     }
     if (s->ssl && !s->reason)
-        s->reason = strdup("the other side went away in the middle of it");
+        s->reason = strdup(went_away);
     connection_close(c, s->ssl ? CLOSE_TLS_HANDSHAKE : CONNECTION_DONE, 0);
 }
 
@@ -273,13 +281,10 @@ static void receive(struct filter *filter, char *data, ssize_t n) {
 static int seal(struct filter *filter, const char *data, size_t n) {
     struct tls_session *s = (struct tls_session *)filter;
     size_t sealed;
-    tls_forget();
     if (SSL_write_ex(s->ssl, data, n, &sealed) == 1)
         return 0;
-    bool memory = no_memory(s);
-    explain(s);
-    tls_forget();
-    return memory ? UV_ENOMEM : UV_EPROTO;
+    take_error(s);
+    return s->out_of_memory ? UV_ENOMEM : UV_EPROTO;
 }
 
 static void end(struct filter *filter) {
