@@ -17,6 +17,61 @@ static void end_again(struct task *task) {
         connection_deliver(c, NULL, UV_EOF);
 }
 
+/* --- Those that are busy ---------------------------------------------------------------------- */
+
+static void enter(struct filter *filter) {
+    struct loop *loop = filter->connection->loop;
+    if (!filter->ops->busy || loop->busy_filter_count == FILTER_BUSY_MAX)
+        return;
+    filter->busy = true;
+    filter->next_busy = loop->busy_filters;
+    loop->busy_filters = filter;
+    loop->busy_filter_count++;
+    if (!timer_pending(&loop->busy_filter_timer))
+        loop_timer_start(loop, &loop->busy_filter_timer, FILTER_BUSY_TIME);
+    filter->ops->busy(filter, true);
+}
+
+static void leave(struct filter **link) {
+    struct filter *filter = *link;
+    *link = filter->next_busy;
+    filter->busy = false;
+    filter->connection->loop->busy_filter_count--;
+}
+
+static void leave_at_once(struct filter *filter) {
+    struct filter **link = &filter->connection->loop->busy_filters;
+    if (!filter->busy)
+        return;
+    while (*link != filter)
+        link = &(*link)->next_busy;
+    leave(link);
+}
+
+/* Who has not been used since the last look is no longer busy. */
+static void look_around(struct timer *timer) {
+    struct loop *loop = (struct loop *)((char *)timer - offsetof(struct loop, busy_filter_timer));
+    struct filter **link = &loop->busy_filters, *filter;
+    while ((filter = *link)) {
+        if (filter->uses) {
+            filter->uses = 0;
+            link = &filter->next_busy;
+        } else {
+            leave(link);
+            filter->ops->busy(filter, false);
+        }
+    }
+    if (loop->busy_filters)
+        loop_timer_start(loop, timer, FILTER_BUSY_TIME);
+}
+
+void filter_use(struct filter *filter) {
+    if (++filter->uses >= FILTER_BUSY_USES && !filter->busy)
+        enter(filter);
+}
+
+/* --- Life ------------------------------------------------------------------------------------- */
+
 bool filter_attach(struct filter *filter, const struct filter_ops *ops, struct connection *c) {
     struct loop *loop = c->loop;
     if (!loop->record && !(loop->record = malloc(FILTER_RECORD)))
@@ -25,6 +80,7 @@ bool filter_attach(struct filter *filter, const struct filter_ops *ops, struct c
     filter->connection = c;
     filter->again.run = end_again;
     c->filter = filter;
+    loop->busy_filter_timer.fn = look_around;
     return true;
 }
 
@@ -34,6 +90,7 @@ void filter_exhaust(struct filter *filter) {
 }
 
 void filter_free(struct filter *filter) {
+    leave_at_once(filter);
     loop_unpost(filter->connection->loop, &filter->again);
     filter->ops->free(filter);
 }
@@ -68,6 +125,7 @@ static size_t next_piece(struct connection *c, const char **data) {
 }
 
 static bool seal(struct connection *c, const char *data, size_t n) {
+    filter_use(c->filter);
     int err = c->filter->ops->seal(c->filter, data, n);
     if (err)
         connection_close(c, err == UV_ENOMEM ? CLOSE_NO_MEMORY : CLOSE_WRITE_ERROR, err);

@@ -19,6 +19,12 @@
 #define FILTER_RECORD 16384 /* the most that is sealed at once */
 #define FILTER_MARGIN 20480 /* more than a record that is sealed */
 
+/* A connection is busy once it was used so often, in either direction, and until it has been quiet
+ * for one to two seconds; at most so many of a loop's are. */
+#define FILTER_BUSY_USES 8
+#define FILTER_BUSY_MAX 256
+#define FILTER_BUSY_TIME 1000 /* milliseconds between two looks */
+
 struct connection;
 struct filter;
 
@@ -31,6 +37,9 @@ struct filter_ops {
     int (*seal)(struct filter *filter, const char *data, size_t n);
     /* Nothing follows: seal a farewell. */
     void (*end)(struct filter *filter);
+    /* It is busy from now on: memory that it needs for each record may stay. Or it is no more: that
+     * memory goes. May be NULL. */
+    void (*busy)(struct filter *filter, bool busy);
     /* The connection is gone, and the filter with it. */
     void (*free)(struct filter *filter);
     /* Why it has failed, in words; NULL if it has not. */
@@ -43,6 +52,9 @@ struct filter {
     struct chunks sealed; /* for the socket */
     size_t waiting;       /* bytes in it */
     struct task again;
+    struct filter *next_busy;
+    unsigned uses;  /* since the loop has last looked at it */
+    bool busy;      /* in loop->busy_filters */
     bool ended;     /* nothing will be sealed any more */
     bool exhausted; /* nothing more will be opened: the peer has said so */
 };
@@ -53,6 +65,9 @@ bool filter_attach(struct filter *filter, const struct filter_ops *ops,
 
 /* Bytes for the socket, copied. False when there is no memory. */
 bool filter_put(struct filter *filter, const char *data, size_t n);
+
+/* It was used: something has come through it. */
+void filter_use(struct filter *filter);
 
 /* The peer has said that nothing follows. The owner is told; and again, as a socket would, each
  * time that it reads. */

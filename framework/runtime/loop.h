@@ -29,6 +29,7 @@ struct task {
 };
 
 struct connection;
+struct filter;
 struct chunk;
 
 /* Counters that the modules keep; app_stats shows them. */
@@ -59,6 +60,9 @@ struct loop {
     struct connection *dirty;       /* those that have something to send */
     struct chunk *chunks;           /* pooled */
     size_t chunk_count;
+    struct filter *busy_filters; /* filter.c: those that are used again and again */
+    size_t busy_filter_count;
+    struct timer busy_filter_timer;
     char *read_buffer;    /* LOOP_READ_BUFFER bytes, and FILTER_MARGIN */
     char *record;         /* where filters join what they seal; NULL as long as there is none */
     size_t read_in_a_row; /* bytes of files, without a thread: see fs.c */

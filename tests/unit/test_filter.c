@@ -25,7 +25,8 @@ static struct loop loop;
 struct toy {
     struct filter filter; /* first */
     size_t records, sealed, ends;
-    int err; /* what `seal` returns */
+    size_t starts, stops; /* of being busy */
+    int err;              /* what `seal` returns */
     char held[FILTER_RECORD + 2];
     size_t held_length;
 };
@@ -90,6 +91,11 @@ static void toy_end(struct filter *filter) {
     filter_put(filter, "\xff\xff", 2);
 }
 
+static void toy_busy(struct filter *filter, bool busy) {
+    struct toy *toy = (struct toy *)filter;
+    *(busy ? &toy->starts : &toy->stops) += 1;
+}
+
 static void toy_free(struct filter *filter) {
 }
 
@@ -101,6 +107,7 @@ static const struct filter_ops toy_ops = {
     .receive = toy_receive,
     .seal = toy_seal,
     .end = toy_end,
+    .busy = toy_busy,
     .free = toy_free,
     .reason = toy_reason,
 };
@@ -448,6 +455,75 @@ static void test_sealing_fails(void **state) {
     }
 }
 
+/* --- Who is busy ------------------------------------------------------------------------------ */
+
+static void let_time_pass(void) {
+    uint64_t now = loop_now(&loop), wheel = loop.wheel.now;
+    timer_wheel_advance(&loop.wheel, (now > wheel ? now : wheel) + FILTER_BUSY_TIME);
+}
+
+static void use(struct owner *o, int times) {
+    for (int i = 0; i < times; i++) {
+        char record[3];
+        connection_write(o->connection, "a", 1);
+        connection_flush(o->connection);
+        assert_int_equal(read(o->peer, record, sizeof record), sizeof record);
+    }
+}
+
+static void test_busy_until_it_is_quiet(void **state) {
+    struct owner o;
+    open_pair(&o);
+    use(&o, FILTER_BUSY_USES - 1);
+    assert_int_equal(o.toy.starts, 0);
+    for (size_t round = 1; round < 4; round++) {
+        use(&o, FILTER_BUSY_USES);
+        assert_int_equal(o.toy.starts, round);
+        let_time_pass();
+        use(&o, 1);
+        let_time_pass();
+        assert_int_equal(o.toy.stops, round - 1);
+        let_time_pass();
+        assert_int_equal(o.toy.stops, round);
+        use(&o, FILTER_BUSY_USES - 1);
+        assert_int_equal(o.toy.starts, round);
+        let_time_pass();
+        assert_int_equal(o.toy.stops, round);
+    }
+    use(&o, FILTER_BUSY_USES);
+    close_pair(&o);
+    assert_null(loop.busy_filters);
+    let_time_pass();
+    let_time_pass();
+    assert_int_equal(o.toy.stops, 3);
+}
+
+static void test_not_all_are_busy(void **state) {
+    enum { MORE = FILTER_BUSY_MAX + 3 };
+    struct owner *owners = calloc(MORE, sizeof *owners);
+    for (size_t i = 0; i < MORE; i++) {
+        open_pair(&owners[i]);
+        use(&owners[i], FILTER_BUSY_USES);
+        assert_int_equal(owners[i].toy.starts, i < FILTER_BUSY_MAX);
+    }
+    assert_int_equal(loop.busy_filter_count, FILTER_BUSY_MAX);
+    close_pair(&owners[1]); /* there is room for one */
+    for (size_t i = FILTER_BUSY_MAX; i < MORE; i++)
+        use(&owners[i], 1);
+    assert_int_equal(owners[FILTER_BUSY_MAX].toy.starts, 1);
+    assert_int_equal(owners[FILTER_BUSY_MAX + 1].toy.starts, 0);
+    let_time_pass();
+    let_time_pass();
+    assert_int_equal(loop.busy_filter_count, 0);
+    for (size_t i = 0; i < MORE; i++) {
+        if (i == 1)
+            continue;
+        assert_int_equal(owners[i].toy.stops, owners[i].toy.starts);
+        close_pair(&owners[i]);
+    }
+    free(owners);
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -460,6 +536,8 @@ int main(void) {
         test(test_reading),
         test(test_no_lingering_after_the_end),
         test(test_sealing_fails),
+        test(test_busy_until_it_is_quiet),
+        test(test_not_all_are_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
- * A server's session of TLS from inside: errors of OpenSSL's that others have left mean nothing to
- * it. Its owner sends back what comes.
+ * A server's session of TLS from inside: when it keeps OpenSSL's buffers and when not, and that
+ * errors of OpenSSL's that others have left mean nothing to it. Its owner sends back what comes.
  */
 #include "protocols/openssl/tls_server.h"
 #include "protocols/openssl/tls_session.h"
@@ -17,6 +17,43 @@
 
 #include <cmocka.h>
 #include <openssl/err.h>
+
+/* --- OpenSSL's memory: how many blocks are as large as a buffer for records --------------------
+ */
+
+#define LARGE 16384
+
+static size_t large;
+
+union block {
+    size_t size;
+    max_align_t align;
+};
+
+static void *allocate(size_t size, const char *file, int line) {
+    union block *block = malloc(sizeof *block + size);
+    if (!block)
+        return NULL;
+    block->size = size;
+    large += size >= LARGE;
+    return block + 1;
+}
+
+static void release(void *at, const char *file, int line) {
+    union block *block = at ? (union block *)at - 1 : NULL;
+    large -= block && block->size >= LARGE;
+    free(block);
+}
+
+static void *resize(void *at, size_t size, const char *file, int line) {
+    void *larger = allocate(size, file, line);
+    if (!larger || !at)
+        return larger;
+    size_t before = ((union block *)at - 1)->size;
+    memcpy(larger, at, before < size ? before : size);
+    release(at, file, line);
+    return larger;
+}
 
 /* --- The server ------------------------------------------------------------------------------- */
 
@@ -106,6 +143,8 @@ static int teardown(void **state) {
     tls_server_free(server);
     assert_int_equal(loop.counts.connections, 0);
     assert_int_equal(loop.counts.write_chunks, 0);
+    assert_null(loop.busy_filters);
+    assert_int_equal(loop.busy_filter_count, 0);
     loop_close(&loop);
     while (loop.handles_open)
         uv_run(&uv, UV_RUN_NOWAIT);
@@ -174,12 +213,80 @@ static void say(struct client *client, const char *text) {
     assert_int_equal(SSL_write(client->ssl, text, (int)strlen(text)), strlen(text));
 }
 
+static void talk(struct client *client, int times) {
+    for (int i = 0; i < times; i++) {
+        say(client, "hello");
+        carry(client, SIZE_MAX);
+        hear(client, "hello");
+    }
+}
+
 static void leave(struct client *client) {
     SSL_free(client->ssl);
     close(client->fd);
     for (int i = 0; i < 100 && !owner.closed; i++)
         turn();
     assert_true(owner.closed);
+}
+
+/* --- Buffers ---------------------------------------------------------------------------------- */
+
+/* As long as from one look at what is busy to the next. */
+static void let_time_pass(void) {
+    uint64_t now = loop_now(&loop), wheel = loop.wheel.now;
+    timer_wheel_advance(&loop.wheel, (now > wheel ? now : wheel) + FILTER_BUSY_TIME);
+}
+
+static void test_buffers_while_it_is_busy(void **state) {
+    static const int versions[] = {TLS1_3_VERSION, TLS1_2_VERSION};
+    for (size_t i = 0; i < 2; i++) {
+        struct client client = connect_client(versions[i]);
+        assert_int_equal(large, 0);
+        talk(&client, FILTER_BUSY_USES / 2 - 1);
+        assert_int_equal(large, 0);
+        for (int round = 0; round < 2; round++) {
+            talk(&client, FILTER_BUSY_USES / 2 + 1);
+            assert_int_equal(large, 2);
+            let_time_pass();
+            assert_int_equal(large, 2);
+            let_time_pass();
+            assert_int_equal(large, 0);
+            talk(&client, 1);
+            assert_int_equal(large, 0);
+        }
+        leave(&client);
+    }
+}
+
+/* The first half of a record, a header without its body, half a header. */
+static void test_half_a_record_stays(void **state) {
+    static const size_t cuts[] = {20, 5, 3};
+    for (size_t i = 0; i < 3; i++) {
+        struct client client = connect_client(TLS1_3_VERSION);
+        talk(&client, FILTER_BUSY_USES);
+        say(&client, "half of it");
+        carry(&client, cuts[i]);
+        let_time_pass();
+        let_time_pass();
+        assert_null(loop.busy_filters);
+        assert_true(large > 0);
+        carry(&client, SIZE_MAX);
+        hear(&client, "half of it");
+        assert_int_equal(large, 0);
+        talk(&client, 3);
+        leave(&client);
+    }
+}
+
+static void test_it_goes_while_it_is_busy(void **state) {
+    struct client client = connect_client(TLS1_3_VERSION);
+    talk(&client, FILTER_BUSY_USES);
+    assert_int_equal(loop.busy_filter_count, 1);
+    leave(&client);
+    assert_int_equal(loop.busy_filter_count, 0);
+    assert_int_equal(large, 0);
+    let_time_pass();
+    let_time_pass();
 }
 
 /* --- Errors ----------------------------------------------------------------------------------- */
@@ -231,6 +338,12 @@ static void test_a_broken_record(void **state) {
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
-    const struct CMUnitTest tests[] = {test(test_errors_of_others), test(test_a_broken_record)};
+    const struct CMUnitTest tests[] = {
+        test(test_buffers_while_it_is_busy), test(test_half_a_record_stays),
+        test(test_it_goes_while_it_is_busy), test(test_errors_of_others),
+        test(test_a_broken_record),
+    };
+    if (CRYPTO_set_mem_functions(allocate, resize, release) != 1)
+        return 1;
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

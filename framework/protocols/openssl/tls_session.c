@@ -96,9 +96,8 @@ static int ticket_key(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPH
 /* Every message of TLS: there are few of them once hands are shaken. */
 static void on_message(int written, int version, int type, const void *data, size_t n, SSL *ssl,
                        void *arg) {
-    struct tls_session *s = session_of(ssl);
-    if (type == SSL3_RT_HANDSHAKE && !written && s->open)
-        s->chatter++;
+    if (type == SSL3_RT_HANDSHAKE && !written && session_of(ssl)->open)
+        session_of(ssl)->chatter++;
 }
 
 void tls_session_set_callbacks(SSL_CTX *ctx) {
@@ -235,8 +234,10 @@ static void open_records(struct tls_session *s) {
     int verdict = result == 1 ? SSL_ERROR_NONE : judge(s, result);
     if (verdict == SSL_ERROR_SSL) /* now: whoever answers what is delivered fails, too */
         connection_blame(c, s->out_of_memory ? CLOSE_NO_MEMORY : CLOSE_TLS_RECORD);
-    if (length)
+    if (length) {
+        filter_use(&s->filter);
         connection_deliver(c, plain, (ssize_t)length);
+    }
     if (!connection_is_open(c))
         return;
     if (verdict == SSL_ERROR_ZERO_RETURN)
@@ -294,6 +295,19 @@ static void end(struct filter *filter) {
     tls_forget();
 }
 
+/* OpenSSL allocates its buffers, 34 KiB, for each record; those of a connection that is busy stay.
+ * What has half a record in them must not be freed: before 3.0.14 it was (CVE-2024-4741). */
+static void keep_buffers(struct filter *filter, bool keep) {
+    SSL *ssl = ((struct tls_session *)filter)->ssl;
+    if (keep) {
+        SSL_clear_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+        return;
+    }
+    SSL_set_mode(ssl, SSL_MODE_RELEASE_BUFFERS);
+    if (strcmp(SSL_rstate_string(ssl), "RH") == 0)
+        SSL_free_buffers(ssl);
+}
+
 static void free_session(struct filter *filter) {
     struct tls_session *s = (struct tls_session *)filter;
     SSL_free(s->ssl);
@@ -311,6 +325,7 @@ static const struct filter_ops tls_filter = {
     .receive = receive,
     .seal = seal,
     .end = end,
+    .busy = keep_buffers,
     .free = free_session,
     .reason = reason,
 };
