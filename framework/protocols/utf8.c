@@ -55,53 +55,115 @@ __extension__ static const uint64_t steps[256] = {
     [0xF5 ... 0xFF] = LEAD(REJECT),
 };
 
-enum { BLOCK = 32, LONG_BLOCK = 128 };
-
-/* Two words at a time, for which compilers have vector registers on every machine that has any. */
+/*
+ * Most bytes get by without the automaton: by vectors, for which compilers have registers on every
+ * machine that has any. Whether a byte is right is told by itself and the three before it, so these
+ * must be there to be read, and right.
+ */
+typedef uint8_t vector __attribute__((vector_size(16)));
+typedef int8_t signed_vector __attribute__((vector_size(16)));
 typedef uint64_t pair __attribute__((vector_size(16)));
 
-/* Of a block of either length. */
-static inline bool is_ascii(const unsigned char *block, size_t size) {
-    pair all = {0};
+enum { VECTOR = 16, BLOCK = 32, LONG_BLOCK = 128, BEFORE = 3, LONGEST = 4 };
 
-    for (size_t i = 0; i < size; i += sizeof(pair)) {
-        pair bytes;
-        memcpy(&bytes, block + i, sizeof bytes);
-        all |= bytes;
-    }
-    return !((all[0] | all[1]) & 0x8080808080808080);
+static inline vector load(const uint8_t *at) {
+    vector bytes;
+
+    memcpy(&bytes, at, sizeof bytes);
+    return bytes;
 }
 
-/* How many bytes at the start need no automaton, in whole blocks. Long ones are tried where a text
- * looks like English: in others they hardly ever are of use. */
-static size_t ascii_blocks(const unsigned char *bytes, size_t n) {
-    size_t i = 0;
+static inline uint64_t any_of(vector bytes) {
+    pair words = (pair)bytes;
 
-    while (n - i >= BLOCK && is_ascii(bytes + i, BLOCK)) {
-        i += BLOCK;
-        while (i >= LONG_BLOCK && n - i >= LONG_BLOCK && is_ascii(bytes + i, LONG_BLOCK))
+    return words[0] | words[1];
+}
+
+static inline bool is_ascii(const uint8_t *block, size_t size) {
+    vector all = {0};
+
+    for (size_t i = 0; i < size; i += VECTOR)
+        all |= load(block + i);
+    return !(any_of(all) & 0x8080808080808080);
+}
+
+/* Does a character have to go on here? */
+static inline bool is_within(const uint8_t *at) {
+    return at[-1] >= 0xC0 || at[-2] >= 0xE0 || at[-3] >= 0xF0;
+}
+
+/* Where it is wrong the result is not zero. Compared as signed numbers the tails, 80..BF, come
+ * first; what follows E0, ED, F0 and F4 is looked at as if it was one, since all else is wrong
+ * anyway. */
+static inline vector wrong(const uint8_t *at) {
+    vector byte = load(at), before = load(at - 1);
+    signed_vector tail = (signed_vector)byte;
+    vector must_be_tail =
+        (vector)(before >= 0xC0) | (vector)(load(at - 2) >= 0xE0) | (vector)(load(at - 3) >= 0xF0);
+    vector bad = must_be_tail ^ (vector)(tail < (int8_t)0xC0);
+
+    bad |= (vector)((byte & 0xFE) == 0xC0) | (vector)(byte >= 0xF5);
+    bad |= (vector)(before == 0xE0) & (vector)(tail < (int8_t)0xA0);
+    bad |= (vector)(before == 0xED) & (vector)(tail >= (int8_t)0xA0);
+    bad |= (vector)(before == 0xF0) & (vector)(tail < (int8_t)0x90);
+    bad |= (vector)(before == 0xF4) & (vector)(tail >= (int8_t)0x90);
+    return bad;
+}
+
+/* How far it is right, by blocks from `i` on. Long ones are tried where a text looks like
+ * English: in others they hardly ever are of use. */
+static size_t right_blocks(const uint8_t *bytes, size_t i, size_t n) {
+    size_t ascii = 0; /* in a row */
+
+    for (;; i += BLOCK) {
+        while (ascii >= LONG_BLOCK && n - i >= LONG_BLOCK && is_ascii(bytes + i, LONG_BLOCK))
             i += LONG_BLOCK;
+        if (i == n || n < BEFORE + BLOCK)
+            return i;
+        if (n - i < BLOCK)
+            i = n - BLOCK; /* the last one ends with the text */
+        if (is_ascii(bytes + i, BLOCK) && !is_within(bytes + i))
+            ascii += BLOCK;
+        else if (any_of(wrong(bytes + i) | wrong(bytes + i + VECTOR)))
+            return i;
+        else
+            ascii = 0;
     }
-    return i;
 }
 
-static uint64_t run(uint64_t state, const unsigned char *bytes, size_t n) {
+static uint64_t run(uint64_t state, const uint8_t *bytes, size_t n) {
     for (size_t i = 0; i < n; i++)
         state = steps[bytes[i]] >> (state & STATE_MASK);
     /* Above the lowest six bits there is whatever the shifts have left. */
     return state & STATE_MASK;
 }
 
-bool utf8_feed(struct utf8 *u, const void *data, size_t n) {
-    const unsigned char *bytes = data;
-    uint64_t state = u->state;
+/* Where the last character before `i`, which may not be all there, begins. */
+static size_t last_character(const uint8_t *bytes, size_t i) {
+    do
+        i--;
+    while ((bytes[i] & 0xC0) == 0x80);
+    return i;
+}
 
-    while (n > 0 && state != REJECT) {
-        size_t skipped = state == START ? ascii_blocks(bytes, n) : 0;
-        size_t next = n - skipped < BLOCK ? n - skipped : BLOCK;
-        state = run(state, bytes + skipped, next);
-        bytes += skipped + next;
-        n -= skipped + next;
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
+
+bool utf8_feed(struct utf8 *u, const void *data, size_t n) {
+    const uint8_t *bytes = data;
+    size_t i = smaller(n, BEFORE);
+    uint64_t state = run(u->state, bytes, i);
+
+    while (i < n && state != REJECT) {
+        size_t right = right_blocks(bytes, i, n);
+        if (right > i) {
+            i = last_character(bytes, right);
+            state = START;
+        }
+        size_t next = smaller(n - i, LONGEST + BLOCK);
+        state = run(state, bytes + i, next);
+        i += next;
     }
 
     u->state = (uint32_t)state;

@@ -25,8 +25,8 @@ struct utf8 {
 /*
  * Look at the next `n` bytes. False if no text can begin with what was fed until now. That is told
  * at the first byte that spoils it, not at the end of its character: after F4, 90 is wrong already.
- * Once false it stays false. `data` may be NULL if `n` is 0. O(n); long runs of ASCII are skipped
- * 32 bytes at a time.
+ * Once false it stays false. `data` may be NULL if `n` is 0. O(n), for the most part 32 bytes at a
+ * time, and 128 where it is ASCII.
  */
 bool utf8_feed(struct utf8 *u, const void *data, size_t n);
 

@@ -232,6 +232,39 @@ static void seams_of_four_bytes(void **state) {
     }
 }
 
+/* The same in the middle of a text that is none of ASCII, at each place of a block. */
+static void seams_in_a_text(void **state) {
+    (void)state;
+    static const uint8_t seams[] = {0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC1, 0xC2,
+                                    0xDF, 0xE0, 0xE1, 0xED, 0xEE, 0xF0, 0xF1, 0xF4, 0xF5};
+    static const char *const characters[] = {"\xD1\x8F", "\xE2\x82\xAC", "\xF0\x9F\x98\x80"};
+    const unsigned n = sizeof seams;
+    uint8_t text[96];
+
+    for (unsigned i = 0; i < n * n * n * n; i++) {
+        const char *character = characters[i % 3];
+        size_t length = strlen(character), at = i % 7 % length;
+        memcpy(text, character + length - at,
+               at); /* what begins it may be missing: it is fed first */
+        for (; at + length <= sizeof text; at += length)
+            memcpy(text + at, character, length);
+        struct utf8 u = {0};
+        size_t first = (length - i % 7 % length) % length;
+        assert_true(utf8_feed(&u, character, first));
+
+        size_t middle = 28 + i % 61;
+        uint8_t four[] = {seams[i / n / n / n], seams[i / n / n % n], seams[i / n % n],
+                          seams[i % n]};
+        memcpy(text + middle, four, 4);
+        uint8_t whole[4 + sizeof text];
+        memcpy(whole, character, first);
+        memcpy(whole + first, text, at);
+        struct verdict expected = decode(whole, first + at);
+        if (!agrees(&u, text, at, expected, first + at))
+            fail_msg("%02x %02x %02x %02x at %zu", four[0], four[1], four[2], four[3], middle);
+    }
+}
+
 static size_t encode(uint8_t *to, uint32_t code) {
     if (code < 0x80) {
         to[0] = (uint8_t)code;
@@ -327,6 +360,7 @@ int main(void) {
         cmocka_unit_test(false_stays_false),   cmocka_unit_test(all_of_one_to_three_bytes),
         cmocka_unit_test(seams_of_four_bytes), cmocka_unit_test(every_code_point),
         cmocka_unit_test(random_texts),        cmocka_unit_test(one_bad_byte_anywhere),
+        cmocka_unit_test(seams_in_a_text),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
