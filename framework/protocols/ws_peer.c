@@ -24,24 +24,27 @@ static void free_used_input(struct ws_peer *peer) {
     peer->input = NULL;
 }
 
-/* The loan ends, and with it the life of `lent`: what is left of that is copied. False when there
- * is no memory; then nothing is left. */
-static bool keep_input(struct ws_peer *peer, struct input *lent) {
-    if (peer->input != lent) {
-        free_used_input(peer);
-        return true;
-    }
-    peer->input = NULL;
-    if (lent->length == 0)
-        return true;
-    struct input *kept = malloc(sizeof *kept);
-    if (!kept || !input_keep(lent, peer->all->loop)) {
-        free(kept);
+/* Copy what was lent. False when there is no memory. */
+static bool hold_input(struct ws_peer *peer, struct input *lent) {
+    struct input *held = malloc(sizeof *held);
+    if (!held || !input_keep(lent, peer->all->loop)) {
+        free(held);
         return false;
     }
-    *kept = *lent;
-    peer->input = kept;
+    *held = *lent;
+    peer->input = held;
     return true;
+}
+
+/* The loan ends, and with it the life of `lent`. False when there is no memory; then nothing is
+ * left. */
+static bool end_loan(struct ws_peer *peer, struct input *lent) {
+    bool is_lent = peer->input == lent;
+    if (is_lent)
+        peer->input = NULL;
+    else
+        free_used_input(peer);
+    return !is_lent || lent->length == 0 || hold_input(peer, lent);
 }
 
 /* --- Ending ----------------------------------------------------------------------------------- */
@@ -191,14 +194,13 @@ static void on_data(struct connection *c, char *data, size_t n) {
         return;
     if (!peer->input)
         peer->input = &lent;
-    if (!input_add(peer->input, c->loop, data, n)) {
+    if (input_add(peer->input, c->loop, data, n))
+        go_on(peer);
+    else
         no_memory(peer);
-        return;
-    }
-    go_on(peer);
     if (!connection_is_open(c))
         drop_input(peer);
-    if (!keep_input(peer, &lent))
+    if (!end_loan(peer, &lent))
         no_memory(peer);
     else if (connection_is_open(c))
         control_flow(peer);
@@ -270,8 +272,7 @@ bool ws_peer_start(struct ws_peer *peer, const struct ws_peer_setup *setup) {
     if (setup->early_length == 0)
         return true;
     struct input early = {.at = (char *)setup->early, .length = setup->early_length};
-    peer->input = &early;
-    return keep_input(peer, &early);
+    return hold_input(peer, &early);
 }
 
 void ws_peer_free(struct ws_peer *peer) {
