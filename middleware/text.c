@@ -84,6 +84,14 @@ static size_t decode(const char *at, uint32_t *character) {
     return is_one ? length : 0;
 }
 
+bool text_is_utf8(const char *data, size_t length) {
+    uint32_t character;
+    size_t n = 1;
+    for (const char *at = data, *end = data + length; at < end && n > 0; at += n)
+        n = decode(at, &character);
+    return n > 0;
+}
+
 /* Control characters, ends of lines, and what turns the direction of writing. */
 static bool is_control(uint32_t c) {
     return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x61c || c == 0x200e || c == 0x200f ||

@@ -38,4 +38,7 @@ typedef enum {
 } text_escape_t;
 void text_add_escaped(struct text *text, const char *string, text_escape_t escape);
 
+/* Is it UTF-8 (RFC 3629)? A NUL must follow. */
+bool text_is_utf8(const char *data, size_t length);
+
 #endif
