@@ -10,7 +10,8 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ANY, SOME, answerOf, ask, connect, descriptors, eachOf, getOf, isServed, postOf, processorTime, residentSize, start, survives, target, transcript, transcriptOf } from './hostile.mjs'
 import { MIB, Peer, TEXT, closeAll, closeFrame, frame, get, statsOf, upgradeRequest } from './peer.mjs'
-import { each, eventually, startServer, withPatience } from './support.mjs'
+import { Redis, missing } from './redis.mjs'
+import { build, each, eventually, startServer, withPatience } from './support.mjs'
 
 const chunked = (path, ...pieces) => [`POST ${path} HTTP/1.1`, 'Host: a', 'Transfer-Encoding: chunked', '', pieces.join('')].join('\r\n')
 
@@ -271,7 +272,54 @@ describe('disks', () => {
     await eventually(() => fs.readdirSync(folder).length === 0, 'nothing is left on it')
   }))
 
-  test('H40 a broker that dies in the middle of a broadcast', { todo: 'there are no brokers yet' }, () => {})
+})
+
+describe('brokers', { skip: missing || (!fs.existsSync(`${build}/tests/support/rooms_server`) && 'no hiredis') }, () => {
+  let redis
+  before(async () => { redis = await Redis.start() })
+  after(() => redis.end())
+  const server = target(() => ({ REDIS_URL: redis.unix }))
+
+  const enter = n => each(n, () => Peer.open(server, '/shared'))
+
+  // The one who talks waits for what he has said to come back from his own process, and never for Redis.
+  test('H40 a broker that dies in the middle of a broadcast', () => survives(server, { grows: 16 * MIB, closed: { READ_ERROR: ANY, WRITE_ERROR: ANY, WS_ABNORMAL: ANY } }, async () => {
+    const other = await start({ REDIS_URL: redis.url })
+    const [talker, ...near] = await enter(10)
+    const far = await each(10, () => Peer.open(other, '/shared'))
+    await redis.subscribed('acacia:shared', 2)
+    const heard = far.map(() => 0)
+    const last = far.map(() => -1)
+    const listening = far.map(async (peer, i) => {
+      for (let text; (text = await peer.next())?.startsWith('text '); heard[i]++) {
+        const number = Number(text.slice(5))
+        assert.ok(number > last[i], `${number} behind ${last[i]}`)
+        last[i] = number
+      }
+    })
+    let said = 0
+    const talkUntil = async (condition, what) => {
+      for (const end = Date.now() + 10_000; !condition(); said++) {
+        assert.ok(Date.now() < end, what)
+        talker.send(frame(TEXT, String(said)))
+        for (const peer of [talker, ...near]) assert.equal(await peer.next(), `text ${said}`)
+      }
+    }
+    for (let round = 0; round < 3; round++) {
+      const before = [...heard]
+      await talkUntil(() => heard.every((n, i) => n > before[i] + 50), 'all hear')
+      const at = said
+      const killed = redis.kill()
+      await talkUntil(() => said > at + 200, 'nobody waits')
+      await killed
+      if (round === 1) for (const peer of near.splice(0, 4)) peer.reset() // and some go meanwhile
+      await redis.begin()
+      await redis.subscribed('acacia:shared', 2)
+    }
+    await talkUntil(() => last.every(number => number > said - 5), 'all hear again')
+    await other.stop() // which says goodbye to those who listen
+    await Promise.all(listening)
+  }))
 })
 
 describe('crowds', () => {

@@ -1,12 +1,13 @@
 /*
  * What tests/e2e/hostile_*.test.mjs attack: a server as it might be, whose limits and deadlines
  * come from the environment where a test can't wait for the default. FOLDER is served, UPLOADS is
- * where files go.
+ * where files go, REDIS_URL is the broker of /shared.
  */
 #include "report.h"
 #include "wall_clock.h"
 
 #include <middleware/multipart.h>
+#include <middleware/redis_rooms.h>
 #include <middleware/serve.h>
 
 #include <errno.h>
@@ -262,6 +263,35 @@ static int room_socket(ctx_t *ctx) {
     return err ? err : ws_on_message(ctx->websocket, on_publish);
 }
 
+#ifdef ACACIA_HAVE_REDIS
+static int on_share(ctx_t *ctx, const ws_message_t *message) {
+    return redis_rooms_publish(ctx->app, "shared", *message, NULL);
+}
+
+static int shared_socket(ctx_t *ctx) {
+    int err = redis_rooms_join(ctx->websocket, "shared");
+    return err ? err : ws_on_message(ctx->websocket, on_share);
+}
+
+/* The tests look at all that is on stderr. */
+static void say_nothing(app_t *app, const char *trouble, void *state) {
+}
+
+static void use_broker(app_t *app) {
+    if (getenv("REDIS_URL"))
+        redis_rooms(app, &(redis_rooms_options_t){
+                             .url = getenv("REDIS_URL"),
+                             .outbox = 1024 * 1024,
+                             .reconnect_max = 200,
+                             .on_trouble = say_nothing,
+                         });
+    app_ws_use(app, route_all("/shared", shared_socket));
+}
+#else
+static void use_broker(app_t *app) {
+}
+#endif
+
 static void terminate_one(websocket_t *ws, void *arg) {
     if (ws != arg)
         ws_terminate(ws);
@@ -444,6 +474,7 @@ int main(void) {
     app_ws_use(app, route_all("/room", room_socket));
     app_ws_use(app, route_all("/misuse", misused_socket));
     app_ws_use(app, route_all("/watched", watched_socket));
+    use_broker(app);
     use_pages(app);
     use_files(app);
     return app_listen(app, 0) ? 1 : 0;
