@@ -267,6 +267,7 @@ describe('a Redis that fails', { skip: missing }, () => {
     await redis.begin()
     await redis.subscribed('acacia:room', 2)
     await connected(one)
+    await connected(other)
     const heard = far.messages.length
     await eventually(() => far.messages.length > heard + 100, 'messages again')
     over = true
@@ -299,6 +300,7 @@ describe('a Redis that fails', { skip: missing }, () => {
     await redis.subscribed('acacia:other room', 1)
     one.child.kill('SIGCONT')
     await b.hears(...Array.from({ length: 10 }, (_, i) => `waits ${i}`))
+    await connected(one)
     const { dropped, buffered } = await statsOf(one)
     assert.deepEqual([dropped, buffered], [0, 0])
     for (const server of [one, other]) await server.stop()
