@@ -112,7 +112,8 @@ bool arena_reserve(struct arena *arena, size_t size) {
     return true;
 }
 
-void *arena_alloc_more(struct arena *arena, size_t size) {
+/* Not inlined, so that arena_alloc is. */
+__attribute__((noinline)) void *arena_alloc_more(struct arena *arena, size_t size) {
     if (size > SIZE_MAX - 16)
         return NULL;
     size = arena_round(size ? size : 1);

@@ -72,8 +72,8 @@ static inline void *arena_alloc(struct arena *arena, size_t size) {
     if (ARENA_POISONED) /* what was not handed out is, and the one that does that is not inline */
         return arena_alloc_more(arena, size);
     char *block = arena->at;
-    size_t room = (size_t)(arena->end - block);
-    if (size - 1 >= room || arena_round(size) > room)
+    size_t room = (size_t)(arena->end - block); /* a multiple of 16 */
+    if (size - 1 >= room)
         return arena_alloc_more(arena, size);
     arena->at = block + arena_round(size);
     return block;

@@ -219,7 +219,7 @@ static bool guard(char *page) {
     return mprotect(page, page_size(), PROT_NONE) == 0;
 }
 
-static struct coroutine *create(struct coroutine_pool *pool) {
+static __attribute__((noinline)) struct coroutine *create(struct coroutine_pool *pool) {
     size_t size = pool->stack_size + page_size();
     char *mapping = mmap(NULL, size, PROT_READ | PROT_WRITE,
                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_STACK, -1, 0);
