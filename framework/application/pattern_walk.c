@@ -127,6 +127,7 @@ bool walk_init(struct walk *walk, struct arena *arena, const struct pattern_toke
         walk->simple = walk->simple && walk->steps[i].simple;
     }
     walk->straight = is_straight(walk);
+    walk->plain = walk->straight && walk->count == 1 && !walk->steps[0].is_param;
     return true;
 }
 
@@ -387,23 +388,46 @@ static bool match_in_rows(struct match *match, struct capture *captures) {
     return true;
 }
 
-int walk_match(const struct walk *walk, const char *path, size_t length, struct capture *captures) {
+static __attribute__((noinline)) int match_choices(struct match *match, struct capture *captures) {
+    uint64_t few[256];
+    match->words = match->length / 64 + 1;
+    size_t size = (2 * match->walk->count + 1) * match->words;
+    match->rows = size <= sizeof few / sizeof *few ? few : malloc(size * sizeof *match->rows);
+    if (!match->rows)
+        return -ENOMEM;
+    bool matches = match_in_rows(match, captures);
+    if (match->rows != few)
+        free(match->rows);
+    return matches;
+}
+
+static __attribute__((noinline)) int match_any(const struct walk *walk, const char *path,
+                                               size_t length, struct capture *captures) {
     struct match match = {.walk = walk, .path = path, .length = length};
     if (walk->straight) {
         int matches = match_straight(&match, captures);
         if (matches >= 0)
             return matches;
     }
-    uint64_t few[256];
-    match.words = length / 64 + 1;
-    size_t size = (2 * walk->count + 1) * match.words;
-    match.rows = size <= sizeof few / sizeof *few ? few : malloc(size * sizeof *match.rows);
-    if (!match.rows)
-        return -ENOMEM;
-    bool matches = match_in_rows(&match, captures);
-    if (match.rows != few)
-        free(match.rows);
-    return matches;
+    return match_choices(&match, captures);
+}
+
+/* Letter by letter: routes are short. */
+static bool is_same(const struct walk_text *text, const char *path, size_t length) {
+    if (length != text->length)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (path[i] != text->start[i])
+            return false;
+    return true;
+}
+
+/* As a rule a path without parameters is all of the pattern, and nothing else: 100 instructions
+ * less. */
+int walk_match(const struct walk *walk, const char *path, size_t length, struct capture *captures) {
+    if (walk->plain && is_same(&walk->steps->before, path, length))
+        return 1;
+    return match_any(walk, path, length, captures);
 }
 
 bool walk_accepts(const struct walk *walk, size_t index, const char *value, size_t length) {

@@ -40,6 +40,7 @@ struct walk {
     size_t count;
     bool simple;   /* all of them are */
     bool straight; /* and there is nothing to choose, except perhaps how far the last one goes */
+    bool plain;    /* … and it is one text */
     bool fold;     /* case doesn't matter */
     bool strict;
     bool any_start;             /* it may begin anywhere in the path */

@@ -34,14 +34,13 @@ static void hide_names(struct param *list, size_t own, size_t count) {
             list[i].name = NULL;
 }
 
-int route_set_params(struct context *context, const struct pattern *pattern,
-                     const struct capture *captures, bool inherit) {
-    const struct params *outer = inherit ? context->params : NULL;
+/* The pattern's own parameters, and those of `outer` that have other names. Not inlined, since
+ * most routes have none. */
+static __attribute__((noinline)) int set_list(struct context *context,
+                                              const struct pattern *pattern,
+                                              const struct capture *captures,
+                                              const struct params *outer) {
     size_t own = pattern_params(pattern), inherited = outer ? outer->count : 0;
-    if (own + inherited == 0) {
-        context->params = NULL;
-        return 0;
-    }
     struct params *params =
         arena_alloc(context->home.arena, sizeof *params + (own + inherited) * sizeof *params->list);
     if (!params)
@@ -61,6 +60,15 @@ int route_set_params(struct context *context, const struct pattern *pattern,
     }
     hide_names(list, own, params->count);
     context->params = params;
+    return 0;
+}
+
+int route_set_params(struct context *context, const struct pattern *pattern,
+                     const struct capture *captures, bool inherit) {
+    const struct params *outer = inherit ? context->params : NULL;
+    if (pattern_params(pattern) > 0 || (outer && outer->count > 0))
+        return set_list(context, pattern, captures, outer);
+    context->params = NULL;
     return 0;
 }
 
