@@ -47,12 +47,12 @@ app_t *app_new_with(const app_options_t *options) {
     app->host.app = app;
     app->host.options = &app->options;
     app->host.loop = &app->loop;
-    app->http_server = (struct http1_server){&app->options.http, &app_http_events, app};
     app->host.error = app_report_error;
     app->host.socket_closed = on_socket_closed;
     app->host.overloaded = app_is_overloaded;
     app->host.client_gone = app_client_gone;
     app_read_settings(app, options);
+    http1_server_init(&app->http_server, &app->options.http, &app_http_events, app);
     app->peers.loop = &app->loop;
     app->peers.events = &socket_events;
     app->peers.read_ahead = app->options.http.read_ahead;

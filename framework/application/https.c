@@ -66,6 +66,7 @@ const struct http1_server *app_https_redirector(struct app *app, int port) {
     struct redirector *redirector = arena_alloc(&app->arena, sizeof *redirector);
     if (!redirector)
         return NULL;
-    *redirector = (struct redirector){{&app->options.http, &events, redirector}, app, port};
+    *redirector = (struct redirector){.app = app, .port = port};
+    http1_server_init(&redirector->server, &app->options.http, &events, redirector);
     return &redirector->server;
 }

@@ -15,6 +15,12 @@ static bool is_name_character(char c) {
     return name_characters[(unsigned char)c];
 }
 
+/* Are the next four? */
+static bool are_name_characters(const char *at) {
+    return is_name_character(at[0]) & is_name_character(at[1]) & is_name_character(at[2]) &
+           is_name_character(at[3]);
+}
+
 static bool is_hex(char c) {
     return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'f');
 }
@@ -27,6 +33,8 @@ static bool is_escape(const char *at, size_t n) {
 static size_t name_length(const char *text, size_t n) {
     size_t i = 0;
     for (;;) {
+        while (n - i >= 4 && are_name_characters(text + i)) /* twice as fast */
+            i += 4;
         while (i < n && is_name_character(text[i]))
             i++;
         if (!is_escape(text + i, n - i))
@@ -75,13 +83,14 @@ static bool is_port(const char *text, size_t n) {
     return n == 0 || text[0] == ':';
 }
 
+/* "[::1]" at the start: how long it is; 0, if it is none. Seldom: not inlined. */
+static __attribute__((noinline)) size_t literal_length(const char *text, size_t n) {
+    const char *end = memchr(text, ']', n);
+    bool is_one = end && is_literal(text + 1, (size_t)(end - text) - 1);
+    return is_one ? (size_t)(end + 1 - text) : 0;
+}
+
 bool authority_is_host(const char *text, size_t n) {
-    size_t host = name_length(text, n);
-    if (n > 0 && *text == '[') {
-        const char *end = memchr(text, ']', n);
-        if (!end || !is_literal(text + 1, (size_t)(end - text) - 1))
-            return false;
-        host = (size_t)(end + 1 - text);
-    }
+    size_t host = n > 0 && *text == '[' ? literal_length(text, n) : name_length(text, n);
     return host > 0 && is_port(text + host, n - host);
 }

@@ -5,6 +5,7 @@
 #include "runtime/input.h"
 #include "runtime/wait.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,9 +93,10 @@ static bool begin_request(struct http1 *h) {
     struct loop *loop = h->connection->loop;
     struct arena arena;
     arena_init(&arena, &loop->arenas);
-    struct request *r = arena_zalloc(&arena, arena_round(sizeof *r) + http1_parser_size);
+    struct request *r = arena_alloc(&arena, arena_round(sizeof *r) + http1_parser_size);
     if (!r)
         return false;
+    memset(r, 0, sizeof *r);
     r->exchange = &r->own;
     r->own.arena = arena;
     r->own.ops = &http1_ops;
@@ -477,26 +479,27 @@ static void settle_keep_alive(struct request *r, const struct response_head *hea
     if (h->shutting_down || r->exchange->last || nothing_follows(h) || r->broken ||
         r->wants_continue || body_is_too_long ||
         (connection && header_has_token(connection, "close")) ||
-        (head->kind == BODY_STREAM && http1_parser_is_1_0(r->parser)))
+        (head->kind == BODY_STREAM && r->exchange->http_1_0))
         r->keep_alive = false;
 }
 
 static int http1_send_head(struct exchange *exchange, const struct response_head *head) {
+    static const char close[] = "Connection: close\r\n";
     struct request *r = exchange->carrier;
-    bool chunked = false;
+    const struct http1_server *server = r->h->server;
     if (exchange->aborted)
         return UV_ECANCELED;
     settle_keep_alive(r, head);
     r->wants_continue = false; /* this is the answer, to be followed by no 100 */
-    struct http1_framing framing = {
-        .keep_alive = r->keep_alive,
-        .http_1_0 = http1_parser_is_1_0(r->parser),
-        .keep_alive_seconds = (unsigned)(r->h->server->options->keep_alive_timeout / 1000),
-    };
-    int err = http1_write_head(r->h->connection, head, &framing, &chunked);
-    r->chunked = chunked;
     r->counted = head->kind != BODY_STREAM;
+    r->chunked = head->kind == BODY_STREAM && !exchange->http_1_0;
     r->body_left = head->kind == BODY_LENGTH ? head->length : 0;
+    struct http1_framing framing = {
+        .chunked = r->chunked,
+        .connection = r->keep_alive ? server->keep_alive_lines : close,
+        .connection_length = r->keep_alive ? server->keep_alive_length : sizeof close - 1,
+    };
+    int err = http1_write_head(r->h->connection, head, &framing);
     return err == UV_EPIPE ? gone(r) : err;
 }
 
@@ -507,6 +510,16 @@ static int write_chunk(struct connection *c, const void *data, size_t length) {
     if (!err)
         err = connection_write(c, data, length);
     return err ? err : connection_write(c, "\r\n", 2);
+}
+
+/* Too much waits to be sent. */
+static __attribute__((noinline)) int wait_to_write(struct request *r) {
+    struct connection *c = r->h->connection;
+    connection_flush(c);
+    if (!connection_is_high(c))
+        return 0;
+    bool can_wait = coroutine_self() && !r->exchange->detached && !r->writer.co;
+    return can_wait ? wait_for(&r->writer) : 1;
 }
 
 static int http1_write(struct exchange *exchange, const void *data, size_t length) {
@@ -522,12 +535,7 @@ static int http1_write(struct exchange *exchange, const void *data, size_t lengt
     int err = r->chunked ? write_chunk(c, data, length) : connection_write(c, data, length);
     if (err)
         return err == UV_EPIPE ? gone(r) : err;
-    if (connection_is_high(c))
-        connection_flush(c);
-    if (!connection_is_high(c))
-        return 0;
-    bool can_wait = coroutine_self() && !exchange->detached && !r->writer.co;
-    return can_wait ? wait_for(&r->writer) : 1;
+    return connection_is_high(c) ? wait_to_write(r) : 0;
 }
 
 /* Back to silence, or to what the client has sent ahead. */
@@ -614,6 +622,15 @@ static const struct exchange_ops http1_ops = {
 };
 
 /* --- The interface ---------------------------------------------------------------------------- */
+
+void http1_server_init(struct http1_server *server, const http_options_t *options,
+                       const struct http1_events *events, void *owner) {
+    *server = (struct http1_server){.options = options, .events = events, .owner = owner};
+    int n = snprintf(server->keep_alive_lines, sizeof server->keep_alive_lines,
+                     "Connection: keep-alive\r\nKeep-Alive: timeout=%" PRIu64 "\r\n",
+                     (uint64_t)options->keep_alive_timeout / 1000);
+    server->keep_alive_length = (size_t)n;
+}
 
 int http1_start(struct connection *c, const struct http1_server *server) {
     struct http1 *h = calloc(1, sizeof *h);

@@ -30,7 +30,13 @@ struct http1_server {
     const http_options_t *options; /* complete: no zeros */
     const struct http1_events *events;
     void *owner;
+    char keep_alive_lines[80]; /* the fields Connection and Keep-Alive of a response */
+    size_t keep_alive_length;
 };
+
+/* Both `options` and `owner` must outlive it. */
+void http1_server_init(struct http1_server *server, const http_options_t *options,
+                       const struct http1_events *events, void *owner);
 
 /* Speak HTTP on `connection`, which `server` must outlive. 0 or UV_ENOMEM. */
 int http1_start(struct connection *connection, const struct http1_server *server);

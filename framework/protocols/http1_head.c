@@ -18,8 +18,8 @@ static char *put(char *at, const char *data, size_t n) {
 #define PUT_LITERAL(at, literal) put((at), (literal), sizeof(literal) - 1)
 
 static char *put_headers(char *at, const struct headers *headers) {
-    for (uint32_t i = 0; i < headers->count; i++) {
-        const struct header *header = &headers->list[i];
+    const struct header *end = headers->list + headers->count;
+    for (const struct header *header = headers->list; header < end; header++) {
         at = put(at, header->name, header->name_length);
         at = PUT_LITERAL(at, ": ");
         at = put(at, header->value, header->value_length);
@@ -29,15 +29,19 @@ static char *put_headers(char *at, const struct headers *headers) {
 }
 
 static size_t headers_size(const struct headers *headers) {
-    size_t size = 0;
-    for (uint32_t i = 0; i < headers->count; i++)
-        size += headers->list[i].name_length + headers->list[i].value_length + 4;
+    const struct header *end = headers->list + headers->count;
+    size_t size = headers->count * strlen(": \r\n");
+    for (const struct header *header = headers->list; header < end; header++)
+        size += header->name_length + header->value_length;
     return size;
 }
 
+/* As nearly all are. */
+static bool is_ok(const struct response_head *head) {
+    return head->status == 200 && strcmp(head->message, "OK") == 0;
+}
+
 static char *put_status_line(char *at, int status, const char *message, size_t length) {
-    if (status == 200 && strcmp(message, "OK") == 0)
-        return PUT_LITERAL(at, "HTTP/1.1 200 OK\r\n"); /* as nearly all */
     at = PUT_LITERAL(at, "HTTP/1.1 ");
     at += write_decimal(at, (uint64_t)status);
     *at++ = ' ';
@@ -45,23 +49,17 @@ static char *put_status_line(char *at, int status, const char *message, size_t l
     return PUT_LITERAL(at, "\r\n");
 }
 
-static char *put_connection(char *at, const struct http1_framing *framing) {
-    if (!framing->keep_alive)
-        return PUT_LITERAL(at, "Connection: close\r\n");
-    at = PUT_LITERAL(at, "Connection: keep-alive\r\nKeep-Alive: timeout=");
-    at += write_decimal(at, framing->keep_alive_seconds);
-    return PUT_LITERAL(at, "\r\n");
-}
-
 int http1_write_head(struct connection *connection, const struct response_head *head,
-                     const struct http1_framing *framing, bool *chunked) {
+                     const struct http1_framing *framing) {
     const struct headers *headers = head->headers;
-    size_t message_length = strlen(head->message);
+    bool ok = is_ok(head);
+    size_t message_length = ok ? 2 : strlen(head->message);
     char *start =
         connection_reserve(connection, FIXED_SIZE + message_length + headers_size(headers));
     if (!start)
         return connection->error == UV_ENOMEM ? UV_ENOMEM : UV_EPIPE;
-    char *at = put_status_line(start, head->status, head->message, message_length);
+    char *at = ok ? PUT_LITERAL(start, "HTTP/1.1 200 OK\r\n")
+                  : put_status_line(start, head->status, head->message, message_length);
     at = put_headers(at, headers);
     if (!head->bare && !headers_get(headers, "Date")) {
         at = PUT_LITERAL(at, "Date: ");
@@ -69,9 +67,8 @@ int http1_write_head(struct connection *connection, const struct response_head *
         at = PUT_LITERAL(at, "\r\n");
     }
     if (!head->bare && !headers_get(headers, "Connection"))
-        at = put_connection(at, framing);
-    *chunked = head->kind == BODY_STREAM && !framing->http_1_0;
-    if (*chunked)
+        at = put(at, framing->connection, framing->connection_length);
+    if (framing->chunked)
         at = PUT_LITERAL(at, "Transfer-Encoding: chunked\r\n");
     at = PUT_LITERAL(at, "\r\n");
     connection_commit(connection, (size_t)(at - start));

@@ -8,6 +8,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define USUAL_FIELDS 16
+
 /* A string. As a rule it lies in the data that llhttp is working on; when a read ends in the middle
  * of the head it is copied, and grows. */
 struct text {
@@ -26,12 +28,14 @@ struct http1_parser {
     llhttp_t llhttp; /* first */
     struct exchange *exchange;
     struct http1_limits limits;
-    struct text url, name, value;
     const char *data, *data_end; /* what llhttp is working on */
     const char *framing;         /* … and where it goes on behind the last piece of body */
-    const char *next_line;       /* of a head in place: behind the last one that was strict */
-    size_t head_length;          /* of the head, before `data` */
-    size_t extras;               /* bytes of a chunk's extensions, or of the trailers */
+
+    /* zero at first */
+    struct text url, name, value;
+    const char *next_line; /* of a head in place: behind the last one that was strict */
+    size_t head_length;    /* of the head, before `data` */
+    size_t extras;         /* bytes of a chunk's extensions, or of the trailers */
     struct request_line line;
     unsigned hosts, codings; /* fields Host and Transfer-Encoding */
     bool expects;            /* there is a field Expect */
@@ -43,9 +47,16 @@ struct http1_parser {
     char *sink;
     size_t sunk;
     int status;
+    /* … up to here */
+
+    struct header fields[USUAL_FIELDS]; /* the exchange's list, unless it has to grow */
 };
 
+#define ZERO_FROM offsetof(struct http1_parser, url)
+#define ZERO_TO offsetof(struct http1_parser, fields)
+
 /* What is rare is not inlined: what is common would have to save registers for it. */
+#define NOT_INLINE __attribute__((noinline))
 #define RARE __attribute__((cold, noinline))
 
 static RARE int fail(struct http1_parser *p, int status) {
@@ -155,8 +166,7 @@ static const char *skip_field(const struct text *name, const struct text *value,
  */
 static bool line_is_strict(struct http1_parser *p, const struct text *name,
                            const struct text *value) {
-    const char *at = p->next_line ? p->next_line : skip_request_line(p);
-    p->next_line = at ? skip_field(name, value, at) : NULL;
+    p->next_line = skip_field(name, value, p->next_line);
     return p->next_line;
 }
 
@@ -263,10 +273,6 @@ static int on_header_value(llhttp_t *llhttp, const char *at, size_t n) {
     return p->head_done ? drop_value(p, n) : append(p, &p->value, at, n, 431);
 }
 
-static bool is(const struct text *text, const char *name) {
-    return strncasecmp(text->data, name, text->length) == 0;
-}
-
 /* Asked of every request, where strncasecmp takes four times as long. */
 static bool is_host(const char *name) {
     uint32_t four, host;
@@ -275,22 +281,43 @@ static bool is_host(const char *name) {
     return (four | 0x20202020) == host;
 }
 
-/* Those that make a difference here. False if the message is malformed. */
-static bool note_field(struct http1_parser *p, const struct text *name, const struct text *value) {
+static NOT_INLINE int note_host(struct http1_parser *p, const char *value, size_t length) {
+    p->hosts++;
+    return authority_is_host(value, length) ? 0 : fail(p, 400);
+}
+
+static NOT_INLINE int note_coding(struct http1_parser *p, const char *name) {
+    p->codings += strncasecmp(name, "Transfer-Encoding", 17) == 0;
+    return 0;
+}
+
+static NOT_INLINE int note_expectation(struct http1_parser *p, const char *name) {
+    p->expects = p->expects || strncasecmp(name, "Expect", 6) == 0;
+    return 0;
+}
+
+/* Those that make a difference here. */
+static inline int note_field(struct http1_parser *p, const struct text *name,
+                             const struct text *value) {
     switch (name->length) {
     case 4:
-        if (!is_host(name->data))
-            break;
-        p->hosts++;
-        return authority_is_host(value->data, value->length);
+        return is_host(name->data) ? note_host(p, value->data, value->length) : 0;
     case 6:
-        p->expects = p->expects || is(name, "Expect");
-        break;
+        return note_expectation(p, name->data);
     case 17:
-        p->codings += is(name, "Transfer-Encoding");
-        break;
+        return note_coding(p, name->data);
+    default:
+        return 0;
     }
-    return true;
+}
+
+static inline int add_field(struct http1_parser *p, const struct text *name,
+                            const struct text *value) {
+    struct exchange *ex = p->exchange;
+    if (headers_add(&ex->headers, &ex->arena, name->data, name->length,
+                    value->length ? value->data : "", value->length))
+        return fail(p, 500);
+    return note_field(p, name, value);
 }
 
 /* Does a name have a blank? llhttp lets that pass, but nothing else below '!'. Eight bytes at a
@@ -298,8 +325,11 @@ static bool note_field(struct http1_parser *p, const struct text *name, const st
 static bool has_blank(const struct text *name) {
     const uint64_t low = 0x2121212121212121, high = 0x8080808080808080;
     size_t n = name->length;
+    for (size_t i = 0; n < sizeof low && i < n; i++)
+        if (name->data[i] == ' ')
+            return true;
     if (n < sizeof low)
-        return memchr(name->data, ' ', n);
+        return false;
     for (size_t at = 0;; at += sizeof low) {
         uint64_t eight;
         at = at < n - sizeof low ? at : n - sizeof low;
@@ -311,37 +341,60 @@ static bool has_blank(const struct text *name) {
     }
 }
 
-/* The strings of a field that came in pieces are ours, and get their NULs; those of the next one
+static inline size_t trimmed_length(const struct text *value) {
+    size_t n = value->length;
+    while (n > 0 && is_blank(value->data[n - 1]))
+        n--;
+    return n;
+}
+
+/* A field of a head in pieces: its strings are ours, and get their NULs. Those of the next one
  * begin anew. */
-static RARE void end_field(struct http1_parser *p, size_t value_length) {
-    if (p->value.data)
-        p->value.data[value_length] = '\0';
+static RARE int end_field(struct http1_parser *p) {
+    struct text name = p->name, value = p->value;
+    if (p->exchange->headers.count >= p->limits.header_count)
+        return fail(p, 431);
+    if (name.length == 0 || has_blank(&name))
+        return fail(p, 400);
+    value.length = trimmed_length(&p->value);
+    if (value.data)
+        value.data[value.length] = '\0';
     p->name = p->value = (struct text){0};
+    return add_field(p, &name, &value);
+}
+
+/* A field of a head in place. */
+static inline int note_line(struct http1_parser *p) {
+    const struct text name = {p->name.data, p->name.length, 0};
+    const struct text value = {p->value.data, trimmed_length(&p->value), 0};
+    p->name.length = p->value.length = 0;
+    if (p->exchange->headers.count >= p->limits.header_count)
+        return fail(p, 431);
+    if (name.length == 0 || has_blank(&name) || !line_is_strict(p, &name, &value))
+        return fail(p, 400);
+    return add_field(p, &name, &value);
+}
+
+/* … the first one, behind the request line. */
+static NOT_INLINE int note_first_line(struct http1_parser *p) {
+    p->next_line = skip_request_line(p);
+    return p->next_line ? note_line(p) : fail(p, 400);
+}
+
+/* … that the list has no room for. */
+static RARE int note_line_too_many(struct http1_parser *p) {
+    struct exchange *ex = p->exchange;
+    return headers_grow(&ex->headers, &ex->arena) ? fail(p, 500) : note_line(p);
 }
 
 static int on_header_value_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    struct exchange *ex = p->exchange;
-    if (p->head_done)
-        return drop_field(p);
-    if (ex->headers.count >= p->limits.header_count)
-        return fail(p, 431);
-    struct text name = p->name, value = p->value;
-    if (name.length == 0 || has_blank(&name))
-        return fail(p, 400);
-    while (value.length > 0 && is_blank(value.data[value.length - 1]))
-        value.length--;
-    p->name.length = p->value.length = 0;
+    const struct headers *headers = &p->exchange->headers;
     if (!p->in_place)
-        end_field(p, value.length);
-    else if (!line_is_strict(p, &name, &value))
-        return fail(p, 400);
-    if (!note_field(p, &name, &value))
-        return fail(p, 400);
-    return headers_add(&ex->headers, &ex->arena, name.data, name.length,
-                       value.length ? value.data : "", value.length)
-               ? fail(p, 500)
-               : 0;
+        return p->head_done ? drop_field(p) : end_field(p);
+    if (!p->next_line)
+        return note_first_line(p);
+    return headers->count < headers->capacity ? note_line(p) : note_line_too_many(p);
 }
 
 /* Of some fields two make the message ambiguous: which one would the next server believe? */
@@ -480,8 +533,10 @@ const size_t http1_parser_size = sizeof(struct http1_parser);
 struct http1_parser *http1_parser_init(void *memory, struct exchange *exchange,
                                        const struct http1_limits *limits) {
     struct http1_parser *p = memory;
+    memset((char *)p + ZERO_FROM, 0, ZERO_TO - ZERO_FROM); /* llhttp sees to its part */
     llhttp_init(&p->llhttp, HTTP_REQUEST, &settings);
     p->exchange = exchange;
+    exchange->headers = (struct headers){.list = p->fields, .capacity = USUAL_FIELDS};
     p->limits = *limits;
     p->last_byte = '\n';
     p->in_place = true;

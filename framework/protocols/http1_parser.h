@@ -28,7 +28,8 @@ struct http1_limits {
     size_t header_count;
 };
 
-/* A parser that fills `exchange`, in `memory`: http1_parser_size bytes, zeroed, aligned to 16. */
+/* A parser that fills `exchange`, in `memory`: http1_parser_size bytes, aligned to 16. The
+ * list of its headers lies there, too. */
 extern const size_t http1_parser_size;
 struct http1_parser *http1_parser_init(void *memory, struct exchange *exchange,
                                        const struct http1_limits *limits);
