@@ -2,7 +2,10 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+
+#ifndef MSG_NOSIGNAL
+#define MSG_NOSIGNAL 0
+#endif
 
 #define WRITE_BUFFERS 32     /* in one writev */
 #define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
@@ -416,7 +419,7 @@ static int try_write(struct connection *c) {
     size_t n = chunk->end - chunk->start;
     uv_os_fd_t fd;
     if (!chunk->next && n <= INT32_MAX && uv_fileno(&c->uv.handle, &fd) == 0) {
-        ssize_t sent = write(fd, chunk->bytes + chunk->start, n);
+        ssize_t sent = send(fd, chunk->bytes + chunk->start, n, MSG_NOSIGNAL);
         if (sent >= 0)
             return (int)sent;
     }
