@@ -1,5 +1,7 @@
 #include "protocols/ws_incoming.h"
 
+#include "runtime/spare.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,23 +25,41 @@ void ws_incoming_free(struct ws_incoming *in) {
         return;
     in->loop->counts.messages--;
     if (in->allocated)
-        free(in->data);
+        spare_put(in->loop, in->data, in->capacity);
     arena_release(&in->arena);
 }
 
-bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
-    size_t needed = in->length + n + 1;
+/* Twice as much as is there, but no more than the message will have. */
+static size_t choose_capacity(const struct ws_incoming *in, size_t needed) {
+    const struct ws_reading *reading = &in->reading;
     size_t capacity = in->length ? needed * 2 : needed;
+    bool is_known = reading->frame.fin && reading->size >= needed;
+    return is_known && reading->size < capacity ? (size_t)reading->size + 1 : capacity;
+}
+
+static char *enlarge(struct ws_incoming *in, size_t *capacity) {
+    char *former = in->allocated ? in->data : NULL;
+    char *data = spare_take(in->loop, capacity);
+    if (!data && former)
+        return realloc(former, *capacity);
+    if (!data && !(data = malloc(*capacity)))
+        return NULL;
+    if (in->length)
+        memcpy(data, in->data, in->length);
+    spare_put(in->loop, former, in->capacity);
+    in->allocated = true;
+    return data;
+}
+
+bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
+    size_t capacity = choose_capacity(in, in->length + n + 1);
     char *data;
     if (capacity <= IN_ARENA && !in->data) {
         data = arena_alloc(&in->arena, capacity);
     } else if (capacity <= IN_ARENA) {
         data = arena_resize(&in->arena, in->data, in->length, capacity);
     } else {
-        data = realloc(in->allocated ? in->data : NULL, capacity);
-        if (data && !in->allocated && in->length)
-            memcpy(data, in->data, in->length);
-        in->allocated = in->allocated || data;
+        data = enlarge(in, &capacity);
     }
     if (!data)
         return false;

@@ -2,6 +2,7 @@
 
 #include "runtime/connection.h"
 #include "runtime/overflow.h"
+#include "runtime/spare.h"
 #include "runtime/wait.h"
 
 #include <stddef.h>
@@ -10,7 +11,7 @@
 #include <string.h>
 #include <time.h>
 
-#define TRIM_INTERVAL 10000 /* stacks that nobody needed for so long are given back */
+#define TRIM_INTERVAL 10000 /* stacks that nobody needed for so long go, and so do all spares */
 #define POOLED_ARENA_CHUNKS 1024
 
 static void settle_before_poll(uv_prepare_t *handle) {
@@ -29,6 +30,7 @@ static void settle_after_poll(uv_check_t *handle) {
 static void on_trim(uv_timer_t *handle) {
     struct loop *loop = handle->data;
     coroutine_pool_trim(&loop->coroutines);
+    spare_trim(loop);
 }
 
 static void add_handle(struct loop *loop, uv_handle_t *handle) {
@@ -81,6 +83,7 @@ void loop_destroy(struct loop *loop) {
     coroutine_pool_destroy(&loop->coroutines);
     arena_pool_destroy(&loop->arenas);
     chunks_free_pool(loop);
+    spare_trim(loop);
     free(loop->read_buffer);
     free(loop->record);
     loop->read_buffer = loop->record = NULL;

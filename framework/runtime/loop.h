@@ -31,6 +31,7 @@ struct task {
 struct connection;
 struct filter;
 struct chunk;
+struct spare;
 
 /* Counters that the modules keep; app_stats shows them. */
 struct loop_counts {
@@ -60,6 +61,8 @@ struct loop {
     struct connection *dirty;       /* those that have something to send */
     struct chunk *chunks;           /* pooled */
     size_t chunk_count;
+    struct spare *spares; /* spare.h */
+    size_t spare_bytes;
     struct filter *busy_filters; /* filter.c: those that are used again and again */
     size_t busy_filter_count;
     struct timer busy_filter_timer;
