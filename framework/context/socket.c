@@ -24,10 +24,10 @@ struct websocket *socket_open(struct context *context, const ws_options_t *given
     if (!ws || !options)
         return NULL;
     *options = context->host->options->ws;
-    options->deflate = NULL;
     socket_merge_options(options, given);
-    if (given->deflate || !(options->deflate = arena_zalloc(arena, sizeof(ws_deflate_t))))
-        options->deflate = given->deflate;
+    options->deflate = given->deflate ? given->deflate : arena_zalloc(arena, sizeof(ws_deflate_t));
+    if (!options->deflate)
+        return NULL;
     ws->context = context;
     ws->peer.options = options;
     ws->state = WS_OPEN;
