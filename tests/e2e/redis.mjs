@@ -11,8 +11,10 @@ import path from 'node:path'
 import { after } from 'node:test'
 import { eventually, withPatience } from './support.mjs'
 
-const program = ['redis-server', 'valkey-server'].find(name => spawnSync(name, ['--version']).status === 0)
-export const missing = !program && 'no redis-server (apt install redis-server)'
+// redis-check-rdb of Debian's redis-tools is the server by another name: a package that starts none by itself.
+const argv0 = 'redis-server'
+const program = ['redis-server', 'valkey-server', 'redis-check-rdb'].find(name => spawnSync(name, ['--version'], { argv0 }).status === 0)
+export const missing = !program && 'no redis-server (apt install redis-tools)'
 
 const running = new Set()
 after(() => running.forEach(redis => redis.end()))
@@ -42,7 +44,7 @@ export class Redis {
 
   async begin () {
     fs.rmSync(this.path, { force: true })
-    this.child = spawn(program, ['--port', this.port, '--bind', '127.0.0.1', '--unixsocket', this.path, '--dir', this.folder, '--save', '', '--appendonly', 'no', ...this.args], { stdio: 'ignore' })
+    this.child = spawn(program, ['--port', this.port, '--bind', '127.0.0.1', '--unixsocket', this.path, '--dir', this.folder, '--save', '', '--appendonly', 'no', ...this.args], { argv0, stdio: 'ignore' })
     this.exited = once(this.child, 'close')
     await eventually(() => {
       assert.equal(this.child.exitCode, null, 'redis-server ended')
