@@ -7,8 +7,6 @@
 
 #define KEPT (64 * 1024) /* bytes of a buffer that is empty again */
 
-static void begin(struct redis_link *link);
-
 static struct redis_link *link_of(void *handle) {
     return ((uv_handle_t *)handle)->data;
 }
@@ -99,11 +97,10 @@ static void on_stream_closed(uv_handle_t *handle) {
     redisReaderFree(link->reader);
     link->reader = NULL;
     link->flying.length = 0;
-    if (!link->stopped && link->address && link->address->ai_next) {
+    if (!link->stopped && link->address && link->address->ai_next)
         connect_to(link, link->address->ai_next);
-    } else {
+    else
         retry_later(link);
-    }
     let_go(link);
 }
 
@@ -217,9 +214,8 @@ static int greet(struct redis_link *link) {
     int err = 0;
     link->greetings = 1;
     if (target->password) {
-        const char *name = target->username;
-        err =
-            add_words(text, "AUTH", name ? name : target->password, name ? target->password : NULL);
+        err = target->username ? add_words(text, "AUTH", target->username, target->password)
+                               : add_words(text, "AUTH", target->password, NULL);
         link->greetings++;
     }
     if (!err && target->database) {

@@ -56,9 +56,10 @@ static void on_ready(struct redis_rooms *rooms) {
 }
 
 static void on_refusal(struct redis_rooms *rooms, const char *reason) {
-    if (!rooms->refusal_told)
+    bool is_first = !rooms->refusal_told;
+    rooms->refusal_told = true; /* before the listener, who may publish */
+    if (is_first)
         tell(rooms, reason);
-    rooms->refusal_told = true;
 }
 
 static void release(struct redis_rooms *rooms) {
@@ -120,9 +121,10 @@ static int drop(struct redis_rooms *rooms) {
 }
 
 static int overflow(struct redis_rooms *rooms) {
-    if (!rooms->overflow_told && !rooms->away)
-        tell(rooms, "the outbox is full: messages to other processes are dropped");
+    bool is_first = !rooms->overflow_told && !rooms->away;
     rooms->overflow_told = true;
+    if (is_first)
+        tell(rooms, "the outbox is full: messages to other processes are dropped");
     return drop(rooms);
 }
 

@@ -358,13 +358,41 @@ static void test_foreign_loop(void **state) {
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+/* A listener may publish, and close the app. */
+static void act(app_t *app, const char *trouble, void *state) {
+    told_count++;
+    redis_rooms_publish(app, "room", (ws_message_t){"trouble", 7, false}, NULL);
+    if (strcmp(trouble, "no such file or directory") == 0)
+        app_close(app);
+}
+
+static void test_listener_acts(void **state) {
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    app_t *app = app_new_with(&(app_options_t){.loop = &loop, .silent = true});
+    redis_rooms_options_t options = nowhere;
+    options.on_trouble = act;
+    told_count = 0;
+    assert_int_equal(redis_rooms(app, &options), 0);
+    assert_int_equal(app_bind(app, &(listen_options_t){.host = "127.0.0.1"}), 0);
+    assert_int_equal(app_start(app, NULL), 0);
+    for (int i = 0; i < 100; i++)
+        redis_rooms_publish(app, "room", (ws_message_t){"hello", 5, false}, NULL);
+    assert_int_equal(told_count, 1);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(told_count, 2);
+    app_free(app);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls),          cmocka_unit_test(test_malformed_urls),
         cmocka_unit_test(test_messages),      cmocka_unit_test(test_no_messages),
         cmocka_unit_test(test_subscriptions), cmocka_unit_test(test_wrong_options),
         cmocka_unit_test(test_never_run),     cmocka_unit_test(test_outbox),
-        cmocka_unit_test(test_foreign_loop),
+        cmocka_unit_test(test_foreign_loop),  cmocka_unit_test(test_listener_acts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
