@@ -150,19 +150,8 @@ static bool begin_frame(struct ws_peer *peer, struct ws_incoming *in) {
 
 /* --- Payloads --------------------------------------------------------------------------------- */
 
-/* The message goes to whoever wants it. Of one that comes piece by piece what is known of it stays
- * here, for the next piece. */
-static bool hand_over(struct ws_peer *peer, struct ws_incoming *in) {
-    struct ws_incoming *next = in->last ? NULL : ws_incoming_new(peer->all->loop);
-    if ((!in->last && !next) || !ws_incoming_reserve(in, 0)) {
-        ws_incoming_free(next);
-        return no_memory(peer);
-    }
-    if (next) {
-        next->reading = in->reading;
-        next->reading.begun = true;
-        next->binary = in->binary;
-    }
+/* To whoever wants it; `next` is what comes in from now on. */
+static void pass_on(struct ws_peer *peer, struct ws_incoming *in, struct ws_incoming *next) {
     in->first = !in->reading.begun;
     in->data[in->length] = '\0';
     peer->incoming = next;
@@ -170,14 +159,30 @@ static bool hand_over(struct ws_peer *peer, struct ws_incoming *in) {
         peer->all->events->message(peer, in);
     else
         ws_incoming_free(in); /* we have said goodbye */
+}
+
+/* What is known of the message stays here, for its next piece. */
+static bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
+    struct ws_incoming *next = ws_incoming_new(peer->all->loop);
+    if (!next)
+        return no_memory(peer);
+    next->reading = in->reading;
+    next->reading.begun = true;
+    next->binary = in->binary;
+    pass_on(peer, in, next);
     return true;
 }
 
 static bool deliver(struct ws_peer *peer, struct ws_incoming *in) {
     if (!in->binary && !utf8_done(&in->reading.utf8))
         return bad_text(peer);
+    if (!ws_incoming_reserve(in, 0)) /* nothing may have come */
+        return no_memory(peer);
+    if (!ws_health_allows(peer))
+        return false;
     in->last = true;
-    return ws_health_allows(peer) && hand_over(peer, in);
+    pass_on(peer, in, NULL);
+    return true;
 }
 
 /* Bytes of a message's payload, unmasked into it. */
@@ -219,7 +224,7 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
         return deliver(peer, in);
     bool is_piece = in->length >= PIECE_SIZE || (in->length > 0 && peer->input->length == 0);
     if (reading->pieces && is_piece)
-        return hand_over(peer, in);
+        return deliver_piece(peer, in);
     return frame_ends || peer->input->length > 0;
 }
 
