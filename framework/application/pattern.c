@@ -129,6 +129,10 @@ const char *pattern_param_name(const struct pattern *pattern, size_t index) {
     return index < pattern->tokens.params ? pattern->names[index] : NULL;
 }
 
+bool pattern_is_path(const struct pattern *pattern, const char *path, size_t length) {
+    return walk_is_path(&pattern->walk, path, length);
+}
+
 int pattern_match(const struct pattern *pattern, const char *path, size_t length,
                   struct capture *captures) {
     if (pattern->regex)

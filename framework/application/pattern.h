@@ -96,6 +96,10 @@ const char *pattern_param_name(const struct pattern *pattern, size_t index);
 int pattern_match(const struct pattern *pattern, const char *path, size_t length,
                   struct capture *captures);
 
+/* Is the path all of the pattern, letter by letter? Then it matches, and there are no parameters.
+ * As a rule it is, if there are none: that takes a tenth of the time. */
+bool pattern_is_path(const struct pattern *pattern, const char *path, size_t length);
+
 /* Would the parameter that is the `token`th of the tokens take this value? As pattern_match. */
 int pattern_accepts(const struct pattern *pattern, size_t token, const char *value, size_t length);
 

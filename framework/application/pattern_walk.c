@@ -412,22 +412,18 @@ static __attribute__((noinline)) int match_any(const struct walk *walk, const ch
     return match_choices(&match, captures);
 }
 
-/* Letter by letter: routes are short. */
-static bool is_same(const struct walk_text *text, const char *path, size_t length) {
-    if (length != text->length)
+/* Letter by letter, since routes are short. */
+bool walk_is_path(const struct walk *walk, const char *path, size_t length) {
+    if (!walk->plain || length != walk->steps->before.length)
         return false;
     for (size_t i = 0; i < length; i++)
-        if (path[i] != text->start[i])
+        if (path[i] != walk->steps->before.start[i])
             return false;
     return true;
 }
 
-/* As a rule a path without parameters is all of the pattern, and nothing else: 100 instructions
- * less. */
 int walk_match(const struct walk *walk, const char *path, size_t length, struct capture *captures) {
-    if (walk->plain && is_same(&walk->steps->before, path, length))
-        return 1;
-    return match_any(walk, path, length, captures);
+    return walk_is_path(walk, path, length) ? 1 : match_any(walk, path, length, captures);
 }
 
 bool walk_accepts(const struct walk *walk, size_t index, const char *value, size_t length) {

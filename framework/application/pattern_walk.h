@@ -54,6 +54,9 @@ struct walk {
 bool walk_init(struct walk *walk, struct arena *arena, const struct pattern_tokens *tokens,
                const struct pattern_options *options, char **error);
 
+/* As pattern_is_path. */
+bool walk_is_path(const struct walk *walk, const char *path, size_t length);
+
 /* As pattern_match, for one whose steps are all simple. */
 int walk_match(const struct walk *walk, const char *path, size_t length, struct capture *captures);
 

@@ -18,21 +18,31 @@ struct route {
     char *error;
 };
 
-static int run_route(ctx_t *ctx, void *state) {
-    const struct route *route = state;
+static may_await int handle(ctx_t *ctx, const struct route *route) {
+    ctx->route_path = pattern_source(route->pattern);
+    return route->handler.fn(ctx, route->handler.state);
+}
+
+/* Not inlined: the captures take half a KiB of the stack. */
+static __attribute__((noinline)) int match_and_handle(ctx_t *ctx, const struct route *route) {
     struct capture captures[PATTERN_PARAMS_MAX];
-    if (!method_serves(route->method, ctx->method))
-        return next(ctx);
     int matches = pattern_match(route->pattern, ctx->path, strlen(ctx->path), captures);
     if (matches == 0)
         return next(ctx);
     if (matches < 0)
         return route_throw_unmatched(context_of(ctx), matches);
     int err = route_set_params(context_of(ctx), route->pattern, captures, false);
-    if (err)
-        return err;
-    ctx->route_path = pattern_source(route->pattern);
-    return route->handler.fn(ctx, route->handler.state);
+    return err ? err : handle(ctx, route);
+}
+
+static int run_route(ctx_t *ctx, void *state) {
+    const struct route *route = state;
+    if (!method_serves(route->method, ctx->method))
+        return next(ctx);
+    if (!pattern_is_path(route->pattern, ctx->path, strlen(ctx->path)))
+        return match_and_handle(ctx, route);
+    context_of(ctx)->params = NULL;
+    return handle(ctx, route);
 }
 
 const struct pattern *route_pattern(const middleware_t *layer) {
