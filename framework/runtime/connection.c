@@ -414,8 +414,7 @@ static __attribute__((noinline)) int try_all(struct connection *c) {
 /* What is ready, to the socket: returns how much of it went, or an error. One chunk, which is all
  * that most turns have, goes there directly: libuv's way is 140 instructions longer. If it does not
  * go, libuv is asked why. */
-static int try_write(struct connection *c) {
-    const struct chunk *chunk = outgoing(c)->first;
+static int try_write(struct connection *c, const struct chunk *chunk) {
     size_t n = chunk->end - chunk->start;
     uv_os_fd_t fd;
     if (!chunk->next && n <= INT32_MAX && uv_fileno(&c->uv.handle, &fd) == 0) {
@@ -427,11 +426,12 @@ static int try_write(struct connection *c) {
 }
 
 void connection_flush(struct connection *c) {
+    struct chunks *out = outgoing(c);
     forget_dirty(c);
     if (c->closing || c->in_flight)
         return;
     while (has_output(c)) {
-        int sent = try_write(c);
+        int sent = try_write(c, out->first);
         if (sent == UV_EAGAIN) {
             write_later(c);
             return;
@@ -445,7 +445,7 @@ void connection_flush(struct connection *c) {
     }
     if (c->closing)
         return;
-    if (outgoing(c)->first) /* nothing is left in it */
+    if (out->first) /* nothing is left in it */
         advance(c, 0);
     if (c->close_when_sent)
         all_sent(c);

@@ -9,7 +9,7 @@ struct held {
 };
 
 /* Room for `n` bytes behind those that are there. */
-static bool make_room(struct input *input, struct loop *loop, size_t n) {
+static __attribute__((noinline)) bool make_room(struct input *input, struct loop *loop, size_t n) {
     size_t needed = input->length + n;
     struct held *former = input->held;
     if (former && needed <= former->size - (size_t)(input->at - former->data))
@@ -42,7 +42,7 @@ bool input_add(struct input *input, struct loop *loop, char *data, size_t n) {
 }
 
 bool input_keep(struct input *input, struct loop *loop) {
-    if (input->held || input->length == 0 || make_room(input, loop, 0))
+    if (input->length == 0 || input->held || make_room(input, loop, 0))
         return true;
     input->length = 0;
     return false;
@@ -57,8 +57,9 @@ void input_use(struct input *input, struct loop *loop, size_t n) {
 }
 
 void input_drop(struct input *input, struct loop *loop) {
-    if (input->held)
+    if (input->held) {
         loop->counts.held_buffers--;
-    free(input->held);
+        free(input->held);
+    }
     *input = (struct input){0};
 }
