@@ -11,15 +11,8 @@ static const bool name_characters[256] = {
     [','] = true,         [';'] = true,         ['='] = true,
 };
 
-/* A number, so that four can be joined without a jump. */
-static unsigned is_name_character(char c) {
+static bool is_name_character(char c) {
     return name_characters[(unsigned char)c];
-}
-
-/* Are the next four? */
-static bool are_name_characters(const char *at) {
-    return is_name_character(at[0]) & is_name_character(at[1]) & is_name_character(at[2]) &
-           is_name_character(at[3]);
 }
 
 static bool is_hex(char c) {
@@ -30,18 +23,19 @@ static bool is_escape(const char *at, size_t n) {
     return n >= 3 && *at == '%' && is_hex(at[1]) && is_hex(at[2]);
 }
 
+/* Where the characters of a name end that begin at `i`. */
+static size_t skip_characters(const char *text, size_t i, size_t n) {
+    while (i < n && is_name_character(text[i]))
+        i++;
+    return i;
+}
+
 /* How many bytes at the start are those of a name. */
 static size_t name_length(const char *text, size_t n) {
-    size_t i = 0;
-    for (;;) {
-        while (n - i >= 4 && are_name_characters(text + i)) /* twice as fast */
-            i += 4;
-        while (i < n && is_name_character(text[i]))
-            i++;
-        if (!is_escape(text + i, n - i))
-            return i;
-        i += 3;
-    }
+    size_t i = skip_characters(text, 0, n);
+    while (is_escape(text + i, n - i))
+        i = skip_characters(text, i + 3, n);
+    return i;
 }
 
 static bool is_ipv6(const char *text, size_t n) {
@@ -92,6 +86,8 @@ static __attribute__((noinline)) size_t literal_length(const char *text, size_t 
 }
 
 bool authority_is_host(const char *text, size_t n) {
-    size_t host = n > 0 && *text == '[' ? literal_length(text, n) : name_length(text, n);
+    if (n == 0)
+        return false;
+    size_t host = *text == '[' ? literal_length(text, n) : name_length(text, n);
     return host > 0 && is_port(text + host, n - host);
 }

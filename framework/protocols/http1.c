@@ -17,9 +17,9 @@ struct http1 {
     struct request *request; /* the one that is read or answered, or NULL */
     struct input input;      /* not looked at yet */
     struct task go_on;
-    bool going_on : 1;      /* go_on is on the stack */
-    bool shutting_down : 1; /* no further request */
-    bool peer_closed : 1;
+    bool going_on;      /* go_on is on the stack */
+    bool shutting_down; /* no further request */
+    bool peer_closed;
 };
 
 struct request {
@@ -34,15 +34,16 @@ struct request {
     size_t room;
     uint64_t body_dropped;
     uint64_t body_left; /* of the response, if its length was announced */
-    bool dispatched : 1;
-    bool complete : 1;  /* all of the request has been read */
-    bool broken : 1;    /* the rest of the body will never make sense */
-    bool timed_out : 1; /* … or comes too late */
-    bool wants_continue : 1;
-    bool ended : 1; /* the response is complete; the rest of the body is being skipped */
-    bool keep_alive : 1;
-    bool chunked : 1;
-    bool counted : 1; /* the body of the response has a length */
+    /* no bits: each request writes several of them */
+    bool dispatched;
+    bool complete;  /* all of the request has been read */
+    bool broken;    /* the rest of the body will never make sense */
+    bool timed_out; /* … or comes too late */
+    bool wants_continue;
+    bool ended; /* the response is complete; the rest of the body is being skipped */
+    bool keep_alive;
+    bool chunked;
+    bool counted; /* the body of the response has a length */
 };
 
 static void release_request(struct http1 *h);
@@ -119,8 +120,12 @@ static void free_request(struct request *r) {
     arena_release(&r->own.arena);
 }
 
+/* What is not inlined is not on the way of a request that comes as a whole: that one would have to
+ * save registers for it. */
+#define NOT_INLINE __attribute__((noinline))
+
 /* Answer what can't be understood, and hear no more of it. */
-static void refuse(struct http1 *h, int status, close_reason_t reason) {
+static NOT_INLINE void refuse(struct http1 *h, int status, close_reason_t reason) {
     struct connection *c = h->connection;
     if (status)
         http1_write_bare(c, status);
@@ -164,7 +169,7 @@ static void set_request_deadline(struct http1 *h) {
     connection_set_deadline(h->connection, limit > elapsed ? limit - elapsed : 1);
 }
 
-static bool prepare_upgrade(struct request *r) {
+static NOT_INLINE bool prepare_upgrade(struct request *r) {
     struct exchange *exchange =
         exchange_copy(&r->own, r->h->server->events->upgrade_memory(&r->own));
     if (exchange)
@@ -175,8 +180,10 @@ static bool prepare_upgrade(struct request *r) {
 static void dispatch(struct http1 *h) {
     struct request *r = h->request;
     r->keep_alive = http1_parser_keep_alive(r->parser);
-    r->exchange->peer_closed = h->peer_closed;
-    r->exchange->http_1_0 = http1_parser_is_1_0(r->parser);
+    if (h->peer_closed)
+        r->exchange->peer_closed = true;
+    if (http1_parser_is_1_0(r->parser))
+        r->exchange->http_1_0 = true;
     set_request_deadline(h);
     if (!expectation_is_known(r)) {
         refuse(h, 417, CLOSE_BAD_REQUEST);
@@ -191,7 +198,7 @@ static void dispatch(struct http1 *h) {
 }
 
 /* The rest of the head is yet to come. */
-static void await_head(struct http1 *h) {
+static NOT_INLINE void await_head(struct http1 *h) {
     if (h->peer_closed) {
         refuse(h, 400, CLOSE_ABORTED);
     } else if (!h->request->began) {
@@ -237,7 +244,7 @@ static void feed_body(struct request *r, size_t n) {
 }
 
 /* The reader's bytes. False if there are none yet. */
-static bool take(struct request *r, ssize_t *result) {
+static NOT_INLINE bool take(struct request *r, ssize_t *result) {
     struct http1 *h = r->h;
     http1_parser_sink(r->parser, r->want);
     while (h->connection && h->input.length > 0 && !r->complete && !r->broken &&
@@ -256,7 +263,7 @@ static bool take(struct request *r, ssize_t *result) {
 }
 
 /* Skip what no handler has read, so that the connection can be used again. */
-static void skip_body(struct http1 *h) {
+static NOT_INLINE void skip_body(struct http1 *h) {
     struct request *r = h->request;
     http1_parser_sink(r->parser, NULL);
     feed_body(r, h->input.length);
@@ -272,27 +279,32 @@ static void skip_body(struct http1 *h) {
     }
 }
 
+/* Do something with the body. False if nothing can be done before the handler goes on. */
+static NOT_INLINE bool step_body(struct http1 *h) {
+    struct request *r = h->request;
+    ssize_t n;
+    if (r->ended) {
+        skip_body(h);
+        return true;
+    }
+    if (!wait_pending(&r->reader) || !take(r, &n))
+        return false;
+    wait_done(&r->reader, (int)n);
+    return true;
+}
+
 /* Do something with the input. False if nothing can be done before the handler goes on, or before
  * the client has taken its answers. */
 static bool step(struct http1 *h) {
-    struct request *r = h->request;
-    ssize_t n;
-    if (!r && is_clogged(h->connection))
+    if (!h->request && is_clogged(h->connection))
         return false;
-    if (!r && !begin_request(h)) {
+    if (!h->request && !begin_request(h)) {
         connection_close(h->connection, CLOSE_NO_MEMORY, UV_ENOMEM);
         return false;
     }
-    r = h->request;
-    if (!r->dispatched) {
-        feed_head(h);
-    } else if (r->ended) {
-        skip_body(h);
-    } else if (wait_pending(&r->reader) && take(r, &n)) {
-        wait_done(&r->reader, (int)n);
-    } else {
-        return false;
-    }
+    if (h->request->dispatched)
+        return step_body(h);
+    feed_head(h);
     return true;
 }
 
@@ -503,7 +515,7 @@ static int http1_send_head(struct exchange *exchange, const struct response_head
     return err == UV_EPIPE ? gone(r) : err;
 }
 
-static int write_chunk(struct connection *c, const void *data, size_t length) {
+static NOT_INLINE int write_chunk(struct connection *c, const void *data, size_t length) {
     char line[24];
     int n = snprintf(line, sizeof line, "%zx\r\n", length);
     int err = connection_write(c, line, (size_t)n);
@@ -513,7 +525,7 @@ static int write_chunk(struct connection *c, const void *data, size_t length) {
 }
 
 /* Too much waits to be sent. */
-static __attribute__((noinline)) int wait_to_write(struct request *r) {
+static NOT_INLINE int wait_to_write(struct request *r) {
     struct connection *c = r->h->connection;
     connection_flush(c);
     if (!connection_is_high(c))

@@ -440,7 +440,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
 
 /* "METHOD url HTTP/1.1": one blank between them, nothing but ASCII (RFC 3986 2), no control
  * characters, no other protocol. */
-static bool request_line_is_strict(struct http1_parser *p, const char *data, size_t n) {
+static NOT_INLINE bool request_line_is_strict(struct http1_parser *p, const char *data, size_t n) {
     static const char protocol[] = "HTTP/";
     struct request_line line = p->line;
     for (const char *at = data; at < data + n && !line.done; at++) {
@@ -464,7 +464,7 @@ static bool request_line_is_strict(struct http1_parser *p, const char *data, siz
 }
 
 /* What stands between the data of chunks, and behind the last one, up to `end`. */
-static int check_framing(struct http1_parser *p, const char *end) {
+static NOT_INLINE int check_framing(struct http1_parser *p, const char *end) {
     const char *start = p->framing;
     if (start == end)
         return 0;
@@ -544,12 +544,20 @@ struct http1_parser *http1_parser_init(void *memory, struct exchange *exchange,
 }
 
 /* The rest of a head that came in pieces. */
-static void check_lines(struct http1_parser *p, const char *data, size_t n) {
+static NOT_INLINE void check_lines(struct http1_parser *p, const char *data, size_t n) {
     if (!lines_are_strict(&p->last_byte, data, n))
         fail(p, 400);
     p->head_length += n;
     if (p->head_length > p->limits.head_size)
         fail(p, p->exchange->url ? 431 : 414);
+}
+
+/* All that has come belongs to the head, and that goes on. */
+static NOT_INLINE void end_place(struct http1_parser *p, const char *data, size_t n) {
+    if (!request_line_is_strict(p, data, n))
+        fail(p, 400);
+    check_lines(p, data, n);
+    leave_place(p);
 }
 
 enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, size_t n,
@@ -571,10 +579,7 @@ enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, si
         return PARSE_ERROR;
     }
     if (p->in_place) {
-        if (!request_line_is_strict(p, data, n))
-            fail(p, 400);
-        check_lines(p, data, n);
-        leave_place(p);
+        end_place(p, data, n);
     } else if (in_head && !was_in_place) {
         check_lines(p, data, *used);
     } else if (!in_head && p->exchange->content_length < 0) {
