@@ -17,13 +17,6 @@ struct text {
     size_t length, capacity; /* capacity 0: it is not ours */
 };
 
-/* How far the request line has come. */
-struct request_line {
-    unsigned blanks;
-    unsigned protocol; /* how much of "HTTP/" has come behind them */
-    bool begun, done;
-};
-
 struct http1_parser {
     llhttp_t llhttp; /* first */
     struct exchange *exchange;
@@ -438,31 +431,6 @@ static int on_headers_complete(llhttp_t *llhttp) {
 
 /* --- Lines ------------------------------------------------------------------------------------ */
 
-/* "METHOD url HTTP/1.1": one blank between them, nothing but ASCII (RFC 3986 2), no control
- * characters, no other protocol. */
-static NOT_INLINE bool request_line_is_strict(struct http1_parser *p, const char *data, size_t n) {
-    static const char protocol[] = "HTTP/";
-    struct request_line line = p->line;
-    for (const char *at = data; at < data + n && !line.done; at++) {
-        unsigned char c = (unsigned char)*at;
-        if (c > ' ' && c < 0x7f) {
-            line.begun = true;
-            if (line.blanks == 2 && line.protocol < sizeof protocol - 1 &&
-                c != protocol[line.protocol++])
-                return false;
-        } else if (c == ' ') {
-            line.begun = true;
-            line.blanks++;
-        } else if (c == '\r' || c == '\n') {
-            line.done = line.begun; /* empty lines before it are allowed */
-        } else {
-            return false;
-        }
-    }
-    p->line = line;
-    return !line.done || line.blanks == 2;
-}
-
 /* What stands between the data of chunks, and behind the last one, up to `end`. */
 static NOT_INLINE int check_framing(struct http1_parser *p, const char *end) {
     const char *start = p->framing;
@@ -554,7 +522,7 @@ static NOT_INLINE void check_lines(struct http1_parser *p, const char *data, siz
 
 /* All that has come belongs to the head, and that goes on. */
 static NOT_INLINE void end_place(struct http1_parser *p, const char *data, size_t n) {
-    if (!request_line_is_strict(p, data, n))
+    if (!request_line_is_strict(&p->line, data, n))
         fail(p, 400);
     check_lines(p, data, n);
     leave_place(p);
@@ -564,7 +532,7 @@ enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, si
                                     size_t *used) {
     bool in_head = !p->head_done, was_in_place = p->in_place;
     *used = n;
-    if (in_head && !was_in_place && !request_line_is_strict(p, data, n))
+    if (in_head && !was_in_place && !request_line_is_strict(&p->line, data, n))
         fail(p, 400);
     if (p->failed)
         return PARSE_ERROR;

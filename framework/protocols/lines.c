@@ -60,3 +60,26 @@ bool lines_are_strict(char *last, const char *data, size_t n) {
     *last = before;
     return true;
 }
+
+bool request_line_is_strict(struct request_line *former, const char *data, size_t n) {
+    static const char protocol[] = "HTTP/";
+    struct request_line line = *former;
+    for (const char *at = data; at < data + n && !line.done; at++) {
+        unsigned char c = (unsigned char)*at;
+        if (c > ' ' && c < 0x7f) {
+            line.begun = true;
+            if (line.blanks == 2 && line.protocol < sizeof protocol - 1 &&
+                c != protocol[line.protocol++])
+                return false;
+        } else if (c == ' ') {
+            line.begun = true;
+            line.blanks++;
+        } else if (c == '\r' || c == '\n') {
+            line.done = line.begun;
+        } else {
+            return false;
+        }
+    }
+    *former = line;
+    return !line.done || line.blanks == 2;
+}

@@ -13,4 +13,18 @@
  */
 bool lines_are_strict(char *last, const char *data, size_t n);
 
+/* How far a request line has come that comes in pieces; zero at first. */
+struct request_line {
+    unsigned blanks;
+    unsigned protocol; /* how much of "HTTP/" has come behind them */
+    bool begun, done;
+};
+
+/*
+ * "METHOD url HTTP/1.1", and what comes behind it is not looked at: one blank between them, nothing
+ * but ASCII (RFC 3986 2), no control characters, no other protocol. Empty lines before it are
+ * allowed.
+ */
+bool request_line_is_strict(struct request_line *line, const char *data, size_t n);
+
 #endif
