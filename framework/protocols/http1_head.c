@@ -18,8 +18,8 @@ static char *put(char *at, const char *data, size_t n) {
 #define PUT_LITERAL(at, literal) put((at), (literal), sizeof(literal) - 1)
 
 static char *put_headers(char *at, const struct headers *headers) {
-    const struct header *end = headers->list + headers->count;
-    for (const struct header *header = headers->list; header < end; header++) {
+    const struct header *header = headers->list;
+    for (unsigned left = headers->count; left > 0; left--, header++) {
         at = put(at, header->name, header->name_length);
         at = PUT_LITERAL(at, ": ");
         at = put(at, header->value, header->value_length);
@@ -29,9 +29,9 @@ static char *put_headers(char *at, const struct headers *headers) {
 }
 
 static size_t headers_size(const struct headers *headers) {
-    const struct header *end = headers->list + headers->count;
+    const struct header *header = headers->list;
     size_t size = headers->count * strlen(": \r\n");
-    for (const struct header *header = headers->list; header < end; header++)
+    for (unsigned left = headers->count; left > 0; left--, header++)
         size += header->name_length + header->value_length;
     return size;
 }
