@@ -1,9 +1,5 @@
-#include "protocols/http1.h"
-
 #include "protocols/http1_head.h"
-#include "protocols/http1_parser.h"
-#include "runtime/input.h"
-#include "runtime/wait.h"
+#include "protocols/http1_request.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,57 +7,10 @@
 #include <string.h>
 #include <strings.h>
 
-struct http1 {
-    struct connection *connection; /* NULL once it is closed, or taken over */
-    const struct http1_server *server;
-    struct request *request; /* the one that is read or answered, or NULL */
-    struct input input;      /* not looked at yet */
-    struct task go_on;
-    bool going_on;      /* go_on is on the stack */
-    bool shutting_down; /* no further request */
-    bool peer_closed;
-};
-
-struct request {
-    struct exchange own;
-    struct exchange *exchange; /* that the layers above know: its own, or an upgrade's */
-    struct http1 *h;
-    struct loop *loop;
-    struct http1_parser *parser;
-    uint64_t began; /* 0 as long as all of it came at once */
-    struct wait reader, writer;
-    char *want; /* where `reader` wants its bytes, and how many at most */
-    size_t room;
-    uint64_t body_dropped;
-    uint64_t body_left; /* of the response, if its length was announced */
-    /* no bits: each request writes several of them */
-    bool dispatched;
-    bool complete;  /* all of the request has been read */
-    bool broken;    /* the rest of the body will never make sense */
-    bool timed_out; /* … or comes too late */
-    bool wants_continue;
-    bool ended; /* the response is complete; the rest of the body is being skipped */
-    bool keep_alive;
-    bool chunked;
-    bool counted; /* the body of the response has a length */
-};
-
-static void release_request(struct http1 *h);
-static bool go_on(struct http1 *h);
-
 /* --- Input that waits ------------------------------------------------------------------------- */
 
 static void use_input(struct http1 *h, size_t n) {
     input_use(&h->input, h->connection->loop, n);
-}
-
-static void drop_input(struct http1 *h) {
-    input_drop(&h->input, h->connection->loop);
-}
-
-/* The client has said all that it will say, and all of it has been used. */
-static bool nothing_follows(const struct http1 *h) {
-    return h->peer_closed && h->input.length == 0;
 }
 
 /* Too many answers wait to be sent: nothing else is begun before the client takes some. */
@@ -71,8 +20,7 @@ static bool is_clogged(struct connection *c) {
     return connection_is_high(c);
 }
 
-/* The socket is read while there is room for what comes. */
-static void control_flow(struct http1 *h) {
+void http1_control_flow(struct http1 *h) {
     struct connection *c = h->connection;
     struct request *r = h->request;
     size_t limit = h->server->options->read_ahead;
@@ -87,8 +35,6 @@ static void control_flow(struct http1 *h) {
 }
 
 /* --- Reading a request ------------------------------------------------------------------------ */
-
-static const struct exchange_ops http1_ops;
 
 static bool begin_request(struct http1 *h) {
     struct loop *loop = h->connection->loop;
@@ -113,16 +59,12 @@ static bool begin_request(struct http1 *h) {
     return true;
 }
 
-static void free_request(struct request *r) {
+void http1_free_request(struct request *r) {
     r->loop->counts.exchanges--;
     if (r->exchange != &r->own)
         arena_release(&r->exchange->arena);
     arena_release(&r->own.arena);
 }
-
-/* What is not inlined is not on the way of a request that comes as a whole: that one would have to
- * save registers for it. */
-#define NOT_INLINE __attribute__((noinline))
 
 /* Answer what can't be understood, and hear no more of it. */
 static NOT_INLINE void refuse(struct http1 *h, int status, close_reason_t reason) {
@@ -243,8 +185,7 @@ static void feed_body(struct request *r, size_t n) {
     }
 }
 
-/* The reader's bytes. False if there are none yet. */
-static NOT_INLINE bool take(struct request *r, ssize_t *result) {
+bool http1_take(struct request *r, ssize_t *result) {
     struct http1 *h = r->h;
     http1_parser_sink(r->parser, r->want);
     while (h->connection && h->input.length > 0 && !r->complete && !r->broken &&
@@ -269,7 +210,7 @@ static NOT_INLINE void skip_body(struct http1 *h) {
     feed_body(r, h->input.length);
     r->body_dropped += http1_parser_sunk(r->parser);
     if (r->complete) {
-        release_request(h);
+        http1_release_request(h);
     } else if (h->peer_closed) {
         connection_finish(h->connection, false);
     } else if (r->broken || r->body_dropped > h->server->options->drain_size) {
@@ -287,7 +228,7 @@ static NOT_INLINE bool step_body(struct http1 *h) {
         skip_body(h);
         return true;
     }
-    if (!wait_pending(&r->reader) || !take(r, &n))
+    if (!wait_pending(&r->reader) || !http1_take(r, &n))
         return false;
     wait_done(&r->reader, (int)n);
     return true;
@@ -324,7 +265,7 @@ static bool go_on(struct http1 *h) {
 static void go_on_later(struct task *task) {
     struct http1 *h = (struct http1 *)((char *)task - offsetof(struct http1, go_on));
     if (go_on(h))
-        control_flow(h);
+        http1_control_flow(h);
 }
 
 /* --- The connection's events ------------------------------------------------------------------ */
@@ -342,7 +283,7 @@ static void on_data(struct connection *c, char *data, size_t n) {
     else if (!input_keep(&h->input, c->loop))
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
     else
-        control_flow(h);
+        http1_control_flow(h);
 }
 
 /* The handler that does not want to work for nobody. */
@@ -368,7 +309,7 @@ static void on_end(struct connection *c) {
         cancel_handler(r);
         if (r->ended)
             connection_finish(c, false);
-        else if (wait_pending(&r->reader) && take(r, &n))
+        else if (wait_pending(&r->reader) && http1_take(r, &n))
             wait_done(&r->reader, (int)n);
     }
 }
@@ -431,7 +372,7 @@ static void on_closed(struct connection *c) {
         return;
     }
     if (r)
-        free_request(r);
+        http1_free_request(r);
     h->request = NULL;
     if (!task_is_queued(&h->go_on))
         free(h);
@@ -444,193 +385,6 @@ static const struct connection_events http1_connection_events = {
     .drained = on_drained,
     .shut_down = on_shut_down,
     .closed = on_closed,
-};
-
-/* --- What the layers above do with a request -------------------------------------------------- */
-
-/* The connection is being closed, and the handler is the first to notice. */
-static int gone(struct request *r) {
-    r->exchange->aborted = true;
-    return UV_ECANCELED;
-}
-
-static ssize_t http1_read(struct exchange *exchange, void *buffer, size_t size) {
-    struct request *r = exchange->carrier;
-    struct http1 *h = r->h;
-    ssize_t n;
-    if (size == 0)
-        return 0;
-    if (r->reader.co)
-        return UV_EBUSY;
-    if (r->wants_continue && !r->complete && !exchange->aborted) {
-        static const char go_ahead[] = "HTTP/1.1 100 Continue\r\n\r\n";
-        r->wants_continue = false;
-        connection_write(h->connection, go_ahead, sizeof go_ahead - 1);
-        connection_flush(h->connection);
-    }
-    r->want = buffer;
-    r->room = size > INT32_MAX ? INT32_MAX : size;
-    if (take(r, &n)) {
-        if (h->connection && !h->going_on)
-            control_flow(h);
-        return n;
-    }
-    if (!connection_is_open(h->connection))
-        return gone(r);
-    h->connection->read_limit = 0;
-    connection_read_start(h->connection);
-    return wait_for(&r->reader);
-}
-
-/* Can the connection serve another request after this one? To be known when the head is written. */
-static void settle_keep_alive(struct request *r, const struct response_head *head) {
-    struct http1 *h = r->h;
-    const char *connection = headers_get(head->headers, "Connection");
-    bool body_is_too_long = !r->complete && r->exchange->content_length > 0 &&
-                            (uint64_t)r->exchange->content_length > h->server->options->drain_size;
-    if (h->shutting_down || r->exchange->last || nothing_follows(h) || r->broken ||
-        r->wants_continue || body_is_too_long ||
-        (connection && header_has_token(connection, "close")) ||
-        (head->kind == BODY_STREAM && r->exchange->http_1_0))
-        r->keep_alive = false;
-}
-
-static int http1_send_head(struct exchange *exchange, const struct response_head *head) {
-    static const char close[] = "Connection: close\r\n";
-    struct request *r = exchange->carrier;
-    const struct http1_server *server = r->h->server;
-    if (exchange->aborted)
-        return UV_ECANCELED;
-    settle_keep_alive(r, head);
-    r->wants_continue = false; /* this is the answer, to be followed by no 100 */
-    r->counted = head->kind != BODY_STREAM;
-    r->chunked = head->kind == BODY_STREAM && !exchange->http_1_0;
-    r->body_left = head->kind == BODY_LENGTH ? head->length : 0;
-    struct http1_framing framing = {
-        .chunked = r->chunked,
-        .connection = r->keep_alive ? server->keep_alive_lines : close,
-        .connection_length = r->keep_alive ? server->keep_alive_length : sizeof close - 1,
-    };
-    int err = http1_write_head(r->h->connection, head, &framing);
-    return err == UV_EPIPE ? gone(r) : err;
-}
-
-static NOT_INLINE int write_chunk(struct connection *c, const void *data, size_t length) {
-    char line[24];
-    int n = snprintf(line, sizeof line, "%zx\r\n", length);
-    int err = connection_write(c, line, (size_t)n);
-    if (!err)
-        err = connection_write(c, data, length);
-    return err ? err : connection_write(c, "\r\n", 2);
-}
-
-/* Too much waits to be sent. */
-static NOT_INLINE int wait_to_write(struct request *r) {
-    struct connection *c = r->h->connection;
-    connection_flush(c);
-    if (!connection_is_high(c))
-        return 0;
-    bool can_wait = coroutine_self() && !r->exchange->detached && !r->writer.co;
-    return can_wait ? wait_for(&r->writer) : 1;
-}
-
-static int http1_write(struct exchange *exchange, const void *data, size_t length) {
-    struct request *r = exchange->carrier;
-    struct connection *c = r->h->connection;
-    if (exchange->aborted)
-        return UV_ECANCELED;
-    if (r->counted && length > r->body_left)
-        return UV_EPIPE;
-    if (length == 0)
-        return 0;
-    r->body_left -= r->counted ? length : 0;
-    int err = r->chunked ? write_chunk(c, data, length) : connection_write(c, data, length);
-    if (err)
-        return err == UV_EPIPE ? gone(r) : err;
-    return connection_is_high(c) ? wait_to_write(r) : 0;
-}
-
-/* Back to silence, or to what the client has sent ahead. */
-static void release_request(struct http1 *h) {
-    free_request(h->request);
-    h->request = NULL;
-    connection_set_deadline(h->connection, h->server->options->keep_alive_timeout);
-    if (h->shutting_down || nothing_follows(h))
-        connection_finish(h->connection, false);
-    else if (!h->going_on)
-        loop_post(h->connection->loop, &h->go_on);
-}
-
-static void http1_end(struct exchange *exchange, bool failed) {
-    struct request *r = exchange->carrier;
-    struct http1 *h = r->h;
-    struct connection *c = h->connection;
-    r->ended = true;
-    if (!c) { /* closed meanwhile */
-        free_request(r);
-        free(h);
-        return;
-    }
-    if (failed || (r->counted && r->body_left > 0)) {
-        connection_flush(c); /* what was written, and the answers before this one */
-        connection_close(c, h->peer_closed ? CLOSE_ABORTED : CLOSE_HANDLER_FAILED, 0);
-        return;
-    }
-    if (r->chunked)
-        connection_write(c, "0\r\n\r\n", 5);
-    if (!r->keep_alive || nothing_follows(h))
-        connection_finish(c, !r->complete || exchange->last || h->input.length > 0);
-    else if (r->complete)
-        release_request(h);
-    else if (!h->going_on)
-        loop_post(c->loop, &h->go_on);
-}
-
-static struct connection *http1_take_over(struct exchange *exchange, char **early,
-                                          size_t *early_length) {
-    struct request *r = exchange->carrier;
-    struct http1 *h = r->h;
-    struct connection *c = h->connection;
-    if (!c || !connection_is_open(c))
-        return NULL;
-    *early = NULL;
-    *early_length = h->input.length;
-    if (*early_length && !(*early = arena_copy(&exchange->arena, h->input.at, h->input.length)))
-        return NULL;
-    drop_input(h);
-    connection_set_deadline(c, 0);
-    c->read_limit = 0;
-    r->loop->counts.exchanges--;
-    loop_unpost(r->loop, &h->go_on);
-    h->connection = NULL;
-    h->request = NULL;
-    if (exchange != &r->own)
-        arena_release(&r->own.arena);
-    if (!h->going_on)
-        free(h);
-    return c;
-}
-
-static void http1_peer(struct exchange *exchange, char *text, size_t size) {
-    struct request *r = exchange->carrier;
-    text[0] = '\0';
-    if (r->h->connection)
-        connection_peer(r->h->connection, text, size);
-}
-
-static struct connection *http1_connection(struct exchange *exchange) {
-    struct request *r = exchange->carrier;
-    return r->h->connection;
-}
-
-static const struct exchange_ops http1_ops = {
-    .read = http1_read,
-    .head = http1_send_head,
-    .write = http1_write,
-    .end = http1_end,
-    .take_over = http1_take_over,
-    .peer = http1_peer,
-    .connection = http1_connection,
 };
 
 /* --- The interface ---------------------------------------------------------------------------- */
