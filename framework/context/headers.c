@@ -8,26 +8,46 @@
 #include <string.h>
 #include <strings.h>
 
+/* What is not inlined is not needed by most answers. */
+#define NOT_INLINE __attribute__((noinline))
+
 static void take_out(struct headers *headers, struct header *header) {
     size_t behind = (size_t)(headers->list + headers->count - (header + 1));
     memmove(header, header + 1, behind * sizeof *header);
     headers->count--;
 }
 
-int context_put_header(struct context *context, const char *name, size_t length, const char *value,
-                       size_t value_length) {
+static NOT_INLINE int add_header(struct context *context, const char *name, size_t length,
+                                 const char *value, size_t value_length) {
+    return headers_add(&context->response->headers, context->home.arena, name, length, value,
+                       value_length)
+               ? context_no_memory(context)
+               : 0;
+}
+
+/* There may be one of that name: it is replaced, and the others are taken out. */
+static NOT_INLINE int replace_header(struct context *context, const char *name, size_t length,
+                                     const char *value, size_t value_length) {
     struct headers *headers = &context->response->headers;
     struct header *header = headers_find(headers, name, length);
     if (!header)
-        return headers_add(headers, context->home.arena, name, length, value, value_length)
-                   ? context_no_memory(context)
-                   : 0;
+        return add_header(context, name, length, value, value_length);
     header->value = value;
     header->value_length = (uint32_t)value_length;
     for (struct header *other = headers->list + headers->count - 1; other > header; other--)
         if (other->name_length == length && strncasecmp(other->name, name, length) == 0)
             take_out(headers, other);
     return 0;
+}
+
+int context_put_header(struct context *context, const char *name, size_t length, const char *value,
+                       size_t value_length) {
+    struct headers *headers = &context->response->headers;
+    if (headers->seen & header_bit(name, length))
+        return replace_header(context, name, length, value, value_length);
+    if (headers->count == headers->capacity)
+        return add_header(context, name, length, value, value_length);
+    return headers_add(headers, context->home.arena, name, length, value, value_length);
 }
 
 int context_set_length(struct context *context, uint64_t length) {

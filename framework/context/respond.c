@@ -9,6 +9,9 @@
 
 #define PIECE 65536 /* of a stream */
 
+/* What is not inlined is not needed by most answers. */
+#define NOT_INLINE __attribute__((noinline))
+
 /* A status below 200 is no answer: the client would wait for another. */
 static bool status_is_valid(int status) {
     return status == 0 || (status >= 200 && status <= 999);
@@ -37,12 +40,8 @@ static bool has_own_length(const struct context *context) {
     return false;
 }
 
-/* The length that is announced, if it is one. */
-static bool announced_length(const struct context *context, uint64_t *length) {
-    if (has_own_length(context)) {
-        *length = context->response->length;
-        return true;
-    }
+/* What a header says that somebody has set. */
+static NOT_INLINE bool read_length(const struct context *context, uint64_t *length) {
     const char *text = headers_get(&context->response->headers, "Content-Length");
     size_t digits = 0;
     for (*length = 0; text && text[digits] >= '0' && text[digits] <= '9' && digits < 19; digits++)
@@ -50,12 +49,21 @@ static bool announced_length(const struct context *context, uint64_t *length) {
     return digits > 0 && !text[digits];
 }
 
+/* The length that is announced, if it is one. */
+static bool announced_length(const struct context *context, uint64_t *length) {
+    if (!has_own_length(context))
+        return read_length(context, length);
+    *length = context->response->length;
+    return true;
+}
+
 /* Where the body ends is not for a header to say that somebody has set: a client that believed it
  * would take what is left for the next response. */
 static int settle_framing(struct context *context, enum body_kind kind, uint64_t length) {
     uint64_t announced;
     bool valid = announced_length(context, &announced);
-    ctx_remove(&context->ctx, "Transfer-Encoding");
+    if (headers_get(&context->response->headers, "Transfer-Encoding"))
+        ctx_remove(&context->ctx, "Transfer-Encoding");
     if (kind == BODY_STREAM || !(valid || kind == BODY_LENGTH))
         return ctx_remove(&context->ctx, "Content-Length");
     if (kind == BODY_NONE || (valid && announced == length))
@@ -90,14 +98,14 @@ int context_send_head(struct context *context, enum body_kind kind, uint64_t len
     return exchange->ops->head(exchange, &head);
 }
 
-static void drop_body_headers(struct context *context) {
+static NOT_INLINE void drop_body_headers(struct context *context) {
     ctx_remove(&context->ctx, "Content-Type");
     ctx_remove(&context->ctx, "Content-Length");
     ctx_remove(&context->ctx, "Transfer-Encoding");
 }
 
 /* 204, 205 and 304 have no body; of these 205 says so (RFC 9110 15.3.6). */
-static void forbid_body(struct context *context) {
+static NOT_INLINE void forbid_body(struct context *context) {
     drop_body_headers(context);
     if (status_of(context) == 205)
         context_set_header(context, "Content-Length", "0");
@@ -162,7 +170,7 @@ may_await int ctx_writef(ctx_t *ctx, const char *format, ...) {
 /* --- The body that was set -------------------------------------------------------------------- */
 
 /* Nobody has set a body: it is the reason phrase, or the number of a status that has none. */
-static int set_default_body(struct context *context) {
+static NOT_INLINE int set_default_body(struct context *context) {
     const char *phrase = ctx_response_message(&context->ctx);
     if (!phrase)
         phrase = ctx_printf(&context->ctx, "%d", status_of(context));
@@ -200,7 +208,7 @@ static ssize_t read_piece(struct context *context, void *buffer, size_t size) {
 }
 
 /* The first piece is there before the head is sent: until then an error can still be answered. */
-static int send_stream(struct context *context) {
+static NOT_INLINE int send_stream(struct context *context) {
     uint64_t length;
     bool is_short = announced_length(context, &length) && length > 0 && length < PIECE;
     size_t size = is_short ? (size_t)length : PIECE;
@@ -305,7 +313,7 @@ static int send_error_page(struct context *context, const ctx_error_t *error) {
     return err;
 }
 
-static int fail(struct context *context, int err) {
+static NOT_INLINE int fail(struct context *context, int err) {
     if (is_abort(context, err))
         return err;
     context_report(context, err);

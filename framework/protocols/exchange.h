@@ -123,8 +123,9 @@ bool headers_next(const struct headers *headers, struct header_walk *walk);
 /* The value of the first header of that name, `length` characters in any case, or NULL. */
 const char *headers_search(const struct headers *headers, const char *name, size_t length);
 
-/* Inline, so that the length of a literal costs nothing. */
-static inline const char *headers_get(const struct headers *headers, const char *name) {
+/* Always inline, so that the length of a literal costs nothing. */
+static inline __attribute__((always_inline)) const char *headers_get(const struct headers *headers,
+                                                                     const char *name) {
     size_t length = strlen(name);
     return headers->seen & header_bit(name, length) ? headers_search(headers, name, length) : NULL;
 }
