@@ -398,6 +398,7 @@ static __attribute__((noinline)) int match_choices(struct match *match, struct c
     bool matches = match_in_rows(match, captures);
     if (match->rows != few)
         free(match->rows);
+    match->rows = NULL;
     return matches;
 }
 

@@ -58,7 +58,8 @@ static bool put_string(struct sink *sink, const char *string, size_t length) {
 /* The digits that are needed to read the same number again, and how many of them stand before the
  * point. 15 are enough for all that were written with as many, save for the smallest numbers. */
 static int shortest_digits(double number, char digits[32]) {
-    char text[32], *end = digits;
+    char text[32];
+    char *end = digits;
     int count = number < DBL_MIN ? 1 : 15;
     do
         snprintf(text, sizeof text, "%.*e", count - 1, number);

@@ -69,7 +69,7 @@ bool request_line_is_strict(struct request_line *former, const char *data, size_
         if (c > ' ' && c < 0x7f) {
             line.begun = true;
             if (line.blanks == 2 && line.protocol < sizeof protocol - 1 &&
-                c != protocol[line.protocol++])
+                *at != protocol[line.protocol++])
                 return false;
         } else if (c == ' ') {
             line.begun = true;

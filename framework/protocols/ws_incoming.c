@@ -44,7 +44,7 @@ static char *enlarge(struct ws_incoming *in, size_t *capacity) {
         return realloc(former, *capacity);
     if (!data && !(data = malloc(*capacity)))
         return NULL;
-    if (in->length)
+    if (in->data)
         memcpy(data, in->data, in->length);
     spare_put(in->loop, former, in->capacity);
     in->allocated = true;
