@@ -47,10 +47,9 @@ static int page(ctx_t *ctx) {
 static int show_redis(ctx_t *ctx) {
     redis_rooms_stats_t stats;
     redis_rooms_stats(ctx->app, &stats);
+    unsigned long long received = stats.received, lost = stats.dropped + stats.unconfirmed;
     return ctx_textf(ctx, "%s, %zu rooms, %llu messages of others, %llu lost\n",
-                     stats.connected ? "connected" : "alone", stats.rooms,
-                     (unsigned long long)stats.received,
-                     (unsigned long long)(stats.dropped + stats.unconfirmed));
+                     stats.connected ? "connected" : "alone", stats.rooms, received, lost);
 }
 
 int main(void) {
