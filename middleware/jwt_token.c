@@ -287,13 +287,18 @@ static int add_time(json_t *claims, const char *name, int64_t now, int64_t secon
     return json_object_set_new(claims, name, json_integer(time)) ? UV_ENOMEM : 0;
 }
 
+#define TIME_MAX 9007199254740992 /* 2^53 seconds: beyond it a number in JSON is no whole one */
+
 /* As jsonwebtoken does it: from "iat" on, if there is one. */
 static int add_times(json_t *claims, const jwt_sign_options_t *options) {
     const json_t *issued = json_object_get(claims, "iat");
     int64_t now = options->now ? options->now() : (int64_t)time(NULL);
+    double at = json_number_value(issued);
     int err = 0;
+    if (at < -TIME_MAX || at > TIME_MAX)
+        return UV_EINVAL;
     if (json_is_number(issued))
-        now = (int64_t)json_number_value(issued);
+        now = (int64_t)at;
     else if (!options->no_timestamp)
         err = add_time(claims, "iat", now, 0);
     if (!err && options->not_before)
