@@ -132,7 +132,8 @@ typedef struct {
  * object, so that jwt_sign(key, json_pack(…), NULL, &token) is complete. `options` may be NULL.
  *
  * Returns 0; UV_EINVAL for claims that are no object, or have an "exp" or "nbf" that options would
- * add, and for a key that can't sign, a public one; UV_ENOMEM. Any thread.
+ * add, or an "iat" that they would count from and that is no time, and for a key that can't sign, a
+ * public one; UV_ENOMEM. Any thread.
  */
 int jwt_sign(const jwt_key_t *key, json_t *claims, const jwt_sign_options_t *options, char **token);
 

@@ -293,14 +293,15 @@ static int add_time(json_t *claims, const char *name, int64_t now, int64_t secon
 static int add_times(json_t *claims, const jwt_sign_options_t *options) {
     const json_t *issued = json_object_get(claims, "iat");
     int64_t now = options->now ? options->now() : (int64_t)time(NULL);
-    double at = json_number_value(issued);
     int err = 0;
-    if (at < -TIME_MAX || at > TIME_MAX)
-        return UV_EINVAL;
-    if (json_is_number(issued))
+    if (!json_is_number(issued)) {
+        err = options->no_timestamp ? 0 : add_time(claims, "iat", now, 0);
+    } else if (options->not_before || options->expires_in) {
+        double at = json_number_value(issued);
+        if (at < -TIME_MAX || at > TIME_MAX)
+            return UV_EINVAL;
         now = (int64_t)at;
-    else if (!options->no_timestamp)
-        err = add_time(claims, "iat", now, 0);
+    }
     if (!err && options->not_before)
         err = add_time(claims, "nbf", now, options->not_before);
     if (!err && options->expires_in)
