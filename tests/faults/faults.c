@@ -1,6 +1,8 @@
 #define _GNU_SOURCE /* memmem */
 #include "faults.h"
 
+#include "../support/failing_allocator.h"
+
 #include "application/application.h"
 
 #include <errno.h>
@@ -22,31 +24,6 @@ static atomic_bool armed;          /* the server has its turn */
 static bool fails(void) {
     return atomic_load(&armed) && atomic_load(&countdown) >= 0 &&
            atomic_fetch_sub(&countdown, 1) == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
 }
 
 static void *openssl_malloc(size_t size, const char *file, int line) {

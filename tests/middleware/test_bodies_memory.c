@@ -5,6 +5,8 @@
 #include "middleware/body_parser.h"
 #include "middleware/multipart.h"
 
+#include "../support/countdown.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -13,36 +15,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* --- Failing ---------------------------------------------------------------------------------- */
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-static bool failed;
-
-static bool fails(void) {
-    bool now = countdown >= 0 && countdown-- == 0;
-    failed |= now;
-    return now;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
 
 /* --- The app ---------------------------------------------------------------------------------- */
 
@@ -118,10 +90,11 @@ static void requests_without_memory(void **state) {
         app_t *app = new_app();
         assert_int_equal(status_of(app, i), 200);
         long count = 0;
+        bool failed;
         do {
-            failed = false;
             countdown = count++;
             int status = status_of(app, i);
+            failed = countdown < 0;
             countdown = -1;
             bool is_json = *requests[i].body == '{'; /* jansson: "invalid token" */
             assert_true(status == 200 || status == 500 || status == 503 || status == 0 ||
@@ -138,10 +111,11 @@ static void requests_without_memory(void **state) {
 /* An app whose middleware could not be made does not start. */
 static void factories_without_memory(void **state) {
     long count = 0;
+    bool failed;
     do {
-        failed = false;
         countdown = count++;
         app_t *app = new_app();
+        failed = countdown < 0;
         countdown = -1;
         int err = app_bind(app, &(listen_options_t){0});
         assert_int_equal(err != 0, failed);

@@ -3,43 +3,13 @@
  * can't start, or its answer is a 500 or is cut off, or it is the right one. Nothing leaks, and no
  * descriptor stays open. (Only our allocations: not those within zlib and its like.)
  */
+#include "../support/countdown.h"
 #include "test_files.h"
 
 #include <middleware/compression.h>
 #include <middleware/conditional_get.h>
 #include <middleware/etag.h>
 #include <middleware/serve.h>
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool fails(void) {
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* --- An app with everything ------------------------------------------------------------------- */
 

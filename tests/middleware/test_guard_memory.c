@@ -3,43 +3,13 @@
  * made and asked. Either it can't start, or its answer is a 500, or it is the right one, and nobody
  * gets in who should not.
  */
+#include "../support/countdown.h"
 #include "test_guard.h"
 
 #include "middleware/cors.h"
 #include "middleware/jwt.h"
 #include "middleware/rate_limit.h"
 #include "middleware/security_headers.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool fails(void) {
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* --- An app with all of them ------------------------------------------------------------------ */
 

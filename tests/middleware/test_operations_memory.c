@@ -2,6 +2,7 @@
  * Allocations fail, each in turn, while an app with the logger, metrics, error pages and so on is
  * made and asked. Either it can't start, or its answer is a 500, or it is the right one.
  */
+#include "../support/countdown.h"
 #include "test_operations.h"
 
 #include "middleware/error_page.h"
@@ -16,37 +17,6 @@
 #include "middleware/timeout.h"
 
 #include <fcntl.h>
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool fails(void) {
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* --- An app with all of them ------------------------------------------------------------------ */
 

@@ -3,42 +3,12 @@
  * something is published. Either the app can't start, or a message is dropped and counted, or all
  * is as it should be. (While Redis is there: tests/faults/test_redis.c.)
  */
+#include "../support/countdown.h"
 #include "../unit/test_routing.h"
 
 #include "middleware/redis_rooms.h"
 #include "middleware/redis_subscriptions.h"
 #include "middleware/redis_target.h"
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool fails(void) {
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* --- Rooms ------------------------------------------------------------------------------------ */
 

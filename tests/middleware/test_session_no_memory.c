@@ -2,48 +2,13 @@
  * Allocations fail, each in turn, under sessions, tokens and basic authentication: the answer is
  * the right one, or a refusal; nothing crashes or leaks; and nobody gets in who should not.
  */
+#include "../support/countdown.h"
 #include "browser.h"
 
 #include <inttypes.h>
 #include <middleware/basic_auth.h>
 #include <middleware/csrf.h>
 #include <middleware/session_memory.h>
-
-/* --- Failing ---------------------------------------------------------------------------------- */
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-static bool has_failed;
-
-static bool fails(void) {
-    bool now = countdown >= 0 && countdown-- == 0;
-    has_failed = has_failed || now;
-    return now;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    return fails() ? NULL : __real_strdup(text);
-}
 
 /* --- The app ---------------------------------------------------------------------------------- */
 
@@ -115,9 +80,9 @@ static void check_answer(const struct browser *browser, const char *method, cons
                                    browser->header[1], NULL};
     for (long n = 0, done = 0; !done; n++) {
         countdown = n;
-        has_failed = false;
         app_response_t *response = app_inject(
             browser->app, &(app_request_t){.method = method, .url = url, .headers = headers});
+        bool has_failed = countdown < 0;
         countdown = -1;
         bool is_right = response && response->status == status &&
                         (!body || strcmp(response->body.data, body) == 0);
@@ -175,15 +140,15 @@ static void in_a_store(void **state) {
 static void life_in_a_store(void **state) {
     static const char *const urls[] = {"/renew", "/leave", "/count"};
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
-        has_failed = true;
+        bool has_failed = true;
         for (long n = 0; has_failed; n++) {
             struct browser browser = {.app = make_app(true)};
             visit(&browser, "/count", 200, "1");
             const char *const headers[] = {"Cookie", browser.cookies, NULL};
             countdown = n;
-            has_failed = false;
             app_response_t *response =
                 app_inject(browser.app, &(app_request_t){.url = urls[i], .headers = headers});
+            has_failed = countdown < 0;
             countdown = -1;
             int status = response ? response->status : 500;
             if (status != 200 && (status != 500 || !has_failed))
@@ -197,11 +162,11 @@ static void life_in_a_store(void **state) {
 /* An app that lacks a layer for want of memory does not start: no door is left open. */
 static void making_it(void **state) {
     for (int has_store = 0; has_store < 2; has_store++) {
-        has_failed = true;
+        bool has_failed = true;
         for (long n = 0; has_failed; n++) {
             countdown = n;
-            has_failed = false;
             app_t *app = make_app(has_store);
+            has_failed = countdown < 0;
             countdown = -1;
             app_response_t *response =
                 app_inject(app, &(app_request_t){.method = "POST", .url = "/secret"});

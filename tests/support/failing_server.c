@@ -5,6 +5,8 @@
  */
 #include <acacia.h>
 
+#include "failing_allocator.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,25 +21,6 @@ static bool fails(void) {
         return false;
     failures++;
     return true;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
 }
 
 /* --- Pages ------------------------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* Cookies out of headers and into them. Every line here is what npm cookies 0.9.2 does, but for
  * what is called ours. */
 #include "context/cookie.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,25 +12,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* One block of malloc for each line, so that the sanitizer sees its end. */
-static void *block;
-static bool fail;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    return block = fail ? NULL : malloc(size);
-}
-
-static int release(void **state) {
-    (void)state;
-    free(block);
-    block = NULL;
-    fail = false;
-    return 0;
-}
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
@@ -179,7 +161,7 @@ static void check_error(struct cookie cookie, const char *expected) {
     if (line)
         fail_msg("%s: %s", expected, line);
     assert_string_equal(error, expected);
-    assert_null(block);
+    assert_int_equal(block_count, 0);
 }
 
 static void names(void **state) {
@@ -263,7 +245,7 @@ static void first_error_is_told(void **state) {
 static void no_memory(void **state) {
     (void)state;
     const char *error = "not touched";
-    fail = true;
+    fail_at = 1;
     assert_null(cookie_write(&empty, &(struct cookie){.name = "a", .value = "1"}, NOW, &error));
     assert_null(error);
 }

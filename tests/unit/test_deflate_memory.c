@@ -2,6 +2,8 @@
  * takes its memory from us. Nothing leaks, and nothing wrong comes out. */
 #include "protocols/deflate.h"
 
+#include "../support/countdown.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,33 +12,6 @@
 #include <uv.h>
 
 #include <cmocka.h>
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-static long allocations;
-
-static bool fails(void) {
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
 
 /* --- What is tried ---------------------------------------------------------------------------- */
 

@@ -1,7 +1,8 @@
 /* Text for URLs and for HTML. Every line here is what npm encodeurl 2.0.3 and escape-html 1.0.3 do,
  * but for what is called ours. */
 #include "context/escape.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,25 +13,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* One block of malloc for each line, so that the sanitizer sees its end. */
-static void *block;
-static bool fail;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    return block = fail ? NULL : malloc(size);
-}
-
-static int release(void **state) {
-    (void)state;
-    free(block);
-    block = NULL;
-    fail = false;
-    return 0;
-}
 
 static void check_url(const char *url, const char *expected) {
     release(NULL);
@@ -113,7 +95,7 @@ static void html_has_entities(void **state) {
 
 static void no_memory(void **state) {
     (void)state;
-    fail = true;
+    fail_at = 1;
     assert_null(escape_url(&empty, "/"));
     assert_null(escape_html(&empty, "a"));
 }

@@ -3,36 +3,11 @@
 #include "await_fs.h"
 #include "test_await.h"
 
+#include "../support/countdown.h"
+
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
-
-/* --- Failing ---------------------------------------------------------------------------------- */
-
-static atomic_long countdown = -1; /* allocations until one fails; negative: none does */
-
-static bool fails(void) {
-    return atomic_load(&countdown) >= 0 && atomic_fetch_sub(&countdown, 1) == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
 
 /* --- What is tried ---------------------------------------------------------------------------- */
 

@@ -1,6 +1,7 @@
 /* Names of hosts, as Koa 3.3 on node 20 has them. */
 #include "context/host.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -10,37 +11,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-/* An arena of our own: every allocation is a block of malloc of just that size, so that the
- * sanitizer sees its ends, and any of them can be made to fail. */
-static void *blocks[2];
-static size_t block_count, fail_at;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    if (fail_at && block_count + 1 == fail_at)
-        return NULL;
-    assert_true(block_count < sizeof blocks / sizeof blocks[0]);
-    return blocks[block_count++] = malloc(size);
-}
-
-char *arena_copy(struct arena *arena, const char *data, size_t length) {
-    char *copy = arena_alloc(arena, length + 1);
-    if (!copy)
-        return NULL;
-    copy[length] = '\0';
-    return memcpy(copy, data, length);
-}
-
-static int release(void **state) {
-    (void)state;
-    while (block_count > 0)
-        free(blocks[--block_count]);
-    fail_at = 0;
-    return 0;
-}
 
 #define LENGTH(array) (sizeof(array) / sizeof((array)[0]))
 

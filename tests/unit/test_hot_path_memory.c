@@ -41,9 +41,11 @@ static size_t allocations;
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
+char *__real_strdup(const char *text);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+char *__wrap_strdup(const char *text);
 
 void *__wrap_malloc(size_t size) {
     allocations++;
@@ -58,6 +60,11 @@ void *__wrap_calloc(size_t count, size_t size) {
 void *__wrap_realloc(void *block, size_t size) {
     allocations++;
     return __real_realloc(block, size);
+}
+
+char *__wrap_strdup(const char *text) {
+    allocations++;
+    return __real_strdup(text);
 }
 
 /* --- A server, and a client that does the same again and again ---------------------------------

@@ -31,10 +31,12 @@ static size_t live; /* bytes */
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t count, size_t size);
 void *__real_realloc(void *block, size_t size);
+char *__real_strdup(const char *text);
 void __real_free(void *block);
 void *__wrap_malloc(size_t size);
 void *__wrap_calloc(size_t count, size_t size);
 void *__wrap_realloc(void *block, size_t size);
+char *__wrap_strdup(const char *text);
 void __wrap_free(void *block);
 
 static void *count(void *block) {
@@ -53,6 +55,10 @@ void *__wrap_calloc(size_t number, size_t size) {
 void *__wrap_realloc(void *block, size_t size) {
     live -= malloc_usable_size(block);
     return count(__real_realloc(block, size));
+}
+
+char *__wrap_strdup(const char *text) {
+    return count(__real_strdup(text));
 }
 
 void __wrap_free(void *block) {

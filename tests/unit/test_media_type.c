@@ -1,6 +1,7 @@
 /* Content-Type: every answer here is that of npm's content-type 1.0.5 or type-is 2.1.0. */
 #include "context/media_type.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,37 +14,9 @@
 
 #include <cmocka.h>
 
-/* An arena of our own, with one block. */
-static char *block;
-static bool fails;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    free(block);
-    return block = fails ? NULL : malloc(size);
-}
-
-char *arena_copy(struct arena *arena, const char *data, size_t length) {
-    char *copy = arena_alloc(arena, length + 1);
-    if (copy) {
-        memcpy(copy, data, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
-static int release(void **state) {
-    (void)state;
-    free(block);
-    block = NULL;
-    fails = false;
-    return 0;
-}
-
 /* At an address of its own, so that the sanitizer sees its end. */
 static void check_charset(const char *value, const char *expected) {
+    release(NULL);
     char *copy = strdup(value);
     assert_string_equal(media_type_charset(&empty, copy), expected);
     free(copy);
@@ -51,6 +24,7 @@ static void check_charset(const char *value, const char *expected) {
 
 static const char *match(const char *value, const char *const *types) {
     const char *found = "not set";
+    release(NULL);
     char *copy = value ? strdup(value) : NULL;
     assert_int_equal(media_type_is(&empty, copy, types, &found), 0);
     free(copy);
@@ -170,7 +144,7 @@ static void names_have_at_most_127_characters(void **state) {
 static void no_memory(void **state) {
     (void)state;
     const char *found = "not set";
-    fails = true;
+    fail_at = 1;
     assert_null(media_type_charset(&empty, "a/b; charset=x"));
     assert_int_equal(media_type_is(&empty, "a/b", (const char *const[]){"a/*", NULL}, &found),
                      UV_ENOMEM);

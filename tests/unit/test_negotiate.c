@@ -1,6 +1,7 @@
 /* Content negotiation: every answer here is that of npm's accepts 1.3.8, but where it says so. */
 #include "context/negotiate.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,28 +12,6 @@
 #include <uv.h>
 
 #include <cmocka.h>
-
-/* An arena of our own: the sanitizer sees the end of each block, and any of them can fail. */
-static void *blocks[8];
-static size_t block_count, fail_at;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    if (fail_at && block_count + 1 == fail_at)
-        return NULL;
-    assert_true(block_count < sizeof blocks / sizeof blocks[0]);
-    return blocks[block_count++] = malloc(size);
-}
-
-static int release(void **state) {
-    (void)state;
-    while (block_count > 0)
-        free(blocks[--block_count]);
-    fail_at = 0;
-    return 0;
-}
 
 #define OFFERS(...) ((const char *const[]){__VA_ARGS__, NULL})
 

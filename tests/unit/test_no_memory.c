@@ -5,6 +5,8 @@
  */
 #include <acacia.h>
 
+#include "../support/countdown.h"
+
 #include "application/application.h"
 #include "protocols/http1.h"
 #include "runtime/connection.h"
@@ -17,35 +19,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-/* --- Failing ---------------------------------------------------------------------------------- */
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-static long allocations;
-
-static bool fails(void) {
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
-}
 
 /* --- The server ------------------------------------------------------------------------------- */
 

@@ -1,36 +1,12 @@
 /* Allocations of patterns fail, each in turn. (Only ours: not PCRE2's.) */
 #include "test_pattern.h"
 
+#include "../support/countdown.h"
+
 #include "application/pattern_build.h"
 #include "runtime/arena.h"
 
 #include <errno.h>
-
-static long countdown = -1; /* allocations until one fails; negative: none does */
-static long allocations;
-
-static bool fails(void) {
-    allocations++;
-    return countdown >= 0 && countdown-- == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return NULL; /* nobody asks */
-}
 
 static const char *const sources[] = {
     "/users/:id",

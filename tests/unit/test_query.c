@@ -1,6 +1,7 @@
 /* Queries and forms, parsed as URLSearchParams does. */
 #include "context/query.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -13,31 +14,6 @@
 #include <cmocka.h>
 
 #define FFFD "\xEF\xBF\xBD"
-
-/*
- * An arena of our own: every allocation is a block of malloc of just that size, so that the
- * sanitizer sees its ends, and any of them can be made to fail.
- */
-static void *blocks[8];
-static size_t block_count, fail_at;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    if (fail_at && block_count + 1 == fail_at)
-        return NULL;
-    assert_true(block_count < sizeof blocks / sizeof blocks[0]);
-    return blocks[block_count++] = malloc(size);
-}
-
-static int release(void **state) {
-    (void)state;
-    while (block_count > 0)
-        free(blocks[--block_count]);
-    fail_at = 0;
-    return 0;
-}
 
 static struct query parse(const char *string, size_t n) {
     struct query query = {.count = 99};

@@ -2,6 +2,8 @@
  * fail at random. */
 #include "context/rooms.h"
 
+#include "../support/failing_allocator.h"
+
 #include "context/crowd.h"
 #include "context/name_hash.h"
 #include "context/origin.h"
@@ -25,25 +27,6 @@ static unsigned below(unsigned n) {
 
 static bool fails(void) {
     return failing && below(failing) == 0;
-}
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-
-void *__wrap_malloc(size_t size) {
-    return fails() ? NULL : __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    return fails() ? NULL : __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    return fails() ? NULL : __real_realloc(block, size);
 }
 
 /* --- Rooms ------------------------------------------------------------------------------------ */

@@ -1,7 +1,8 @@
 /* URLs of http and https. Every line here is what node's URL does, but for what is called ours. */
 #include "context/idna.h"
 #include "context/url.h"
-#include "runtime/arena.h"
+
+#include "../support/blocks.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,40 +14,6 @@
 
 #include <cmocka.h>
 #include <uv.h>
-
-/*
- * An arena of our own: every allocation is a block of malloc of just that size, so that the
- * sanitizer sees its ends, and any of them can be made to fail.
- */
-static void *blocks[32];
-static size_t block_count, fail_at;
-
-static struct arena empty; /* it has no room, so that all is asked for here */
-
-void *arena_alloc_more(struct arena *arena, size_t size) {
-    (void)arena;
-    if (fail_at && block_count + 1 == fail_at)
-        return NULL;
-    assert_true(block_count < sizeof blocks / sizeof blocks[0]);
-    return blocks[block_count++] = malloc(size);
-}
-
-char *arena_copy(struct arena *arena, const char *data, size_t length) {
-    char *copy = arena_alloc(arena, length + 1);
-    if (copy) {
-        memcpy(copy, data, length);
-        copy[length] = '\0';
-    }
-    return copy;
-}
-
-static int release(void **state) {
-    (void)state;
-    while (block_count > 0)
-        free(blocks[--block_count]);
-    fail_at = 0;
-    return 0;
-}
 
 /* The text without a NUL behind it. */
 static int parse_bytes(struct url *url, const char *text, size_t n, const struct url *base) {
