@@ -2,6 +2,7 @@
 
 #include "protocols/authority.h"
 #include "protocols/lines.h"
+#include "protocols/plain_head.h"
 #include "protocols/target.h"
 
 #include <llhttp.h>
@@ -10,30 +11,28 @@
 
 #define USUAL_FIELDS 16
 
-/* A string. As a rule it lies in the data that llhttp is working on; when a read ends in the middle
- * of the head it is copied, and grows. */
+/* A string that comes in pieces. */
 struct text {
     char *data;
-    size_t length, capacity; /* capacity 0: it is not ours */
+    size_t length, capacity;
 };
 
 struct http1_parser {
     llhttp_t llhttp; /* first */
     struct exchange *exchange;
     struct http1_limits limits;
-    const char *data, *data_end; /* what llhttp is working on */
-    const char *framing;         /* … and where it goes on behind the last piece of body */
+    const char *data;    /* what llhttp is working on */
+    const char *framing; /* … and where it goes on behind the last piece of body */
 
     /* zero at first */
-    struct text url, name, value;
-    const char *next_line; /* of a head in place: behind the last one that was strict */
-    size_t head_length;    /* of the head, before `data` */
-    size_t extras;         /* bytes of a chunk's extensions, or of the trailers */
+    const struct plain_head *plain; /* llhttp is seeing lines of it */
+    struct text url, name, value;   /* of a head that is not plain */
+    size_t head_length;             /* of the head, before `data` */
+    size_t extras;                  /* bytes of a chunk's extensions, or of the trailers */
     struct request_line line;
     unsigned hosts, codings; /* fields Host and Transfer-Encoding */
     bool expects;            /* there is a field Expect */
-    bool in_place;           /* the head is one piece until now: nothing has been copied */
-    bool head_done, message_done, failed;
+    bool begun, head_done, message_done, failed;
     bool keep_alive;
     bool behind_chunk; /* the data of a chunk has just come: an empty line follows */
     char last_byte;    /* of what is not body, before `framing` */
@@ -45,7 +44,7 @@ struct http1_parser {
     struct header fields[USUAL_FIELDS]; /* the exchange's list, unless it has to grow */
 };
 
-#define ZERO_FROM offsetof(struct http1_parser, url)
+#define ZERO_FROM offsetof(struct http1_parser, plain)
 #define ZERO_TO offsetof(struct http1_parser, fields)
 
 /* What is rare is not inlined: what is common would have to save registers for it. */
@@ -85,147 +84,22 @@ static bool head_too_large(const struct http1_parser *p, const char *at, size_t 
     return p->head_length + (size_t)(at + n - p->data) > p->limits.head_size;
 }
 
-/* Some of a string of a head that is one piece until now: how large it is will be looked at in its
- * end. */
-static inline int note(struct text *text, const char *at, size_t n) {
-    if (text->length == 0)
-        text->data = (char *)at;
-    text->length += n;
-    return 0;
-}
-
-/* … of a head that came in pieces; `status` is for one that is too large. */
-static RARE int append(struct http1_parser *p, struct text *text, const char *at, size_t n,
-                       int status) {
+static int append(struct http1_parser *p, struct text *text, const char *at, size_t n, int status) {
     return head_too_large(p, at, n) ? fail(p, status) : grow(p, text, at, n);
 }
 
 static int on_url(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    return p->in_place ? note(&p->url, at, n) : append(p, &p->url, at, n, 414);
+    const struct plain_head *plain = p->plain;
+    if (plain) /* that we understand the same is what smuggling would have to break */
+        return at == plain->url && n == plain->url_length ? 0 : fail(p, 400);
+    return append(p, &p->url, at, n, 414);
 }
 
 static int on_url_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     p->exchange->url = p->url.data;
     return 0;
-}
-
-/* --- One piece, or several ----------------------------------------------------------------------
- */
-
-static const char *skip_blanks(const char *at) {
-    while (is_blank(*at))
-        at++;
-    return at;
-}
-
-static bool is_crlf(const char *at) {
-    return at[0] == '\r' && at[1] == '\n';
-}
-
-/* "METHOD url HTTP/1.1": where the line behind it begins, or NULL. Without a version no more than
- * an empty line may come behind it. */
-static const char *skip_request_line(const struct http1_parser *p) {
-    const char *at = p->data, *url = p->url.data, *end = url + p->url.length;
-    while (is_crlf(at)) /* empty lines before it are allowed */
-        at += 2;
-    while (*at > ' ') /* the method, in which llhttp has found no fault */
-        at++;
-    if (*at != ' ' || at + 1 != url)
-        return NULL;
-    for (const char *c = url; c < end; c++)
-        if ((unsigned char)*c <= ' ' || (unsigned char)*c >= 0x7f)
-            return NULL;
-    bool strict = p->data_end - end >= 11 && memcmp(end, " HTTP/", 6) == 0 && is_crlf(end + 9);
-    return strict ? end + 11 : NULL;
-}
-
-/* "Name: value", with blanks before and behind the value: where the next one begins, or NULL. */
-static const char *skip_field(const struct text *name, const struct text *value, const char *at) {
-    if (name->data != at || at[name->length] != ':')
-        return NULL;
-    at = skip_blanks(at + name->length + 1);
-    if (value->length > 0 && value->data != at)
-        return NULL;
-    at = skip_blanks(at + value->length);
-    return is_crlf(at) ? at + 2 : NULL;
-}
-
-/*
- * Is there nothing in this line but the strings that llhttp has found, and what must stand between
- * them? What llhttp accepts beyond that (LF alone, CR alone, folding) is where request smuggling
- * begins. llhttp has seen what stands behind the line, so that there are bytes to look at.
- */
-static bool line_is_strict(struct http1_parser *p, const struct text *name,
-                           const struct text *value) {
-    p->next_line = skip_field(name, value, p->next_line);
-    return p->next_line;
-}
-
-/* Where the head ends, if all of its lines were strict; else NULL. */
-static const char *end_of_head(const struct http1_parser *p) {
-    const char *at = p->next_line ? p->next_line : skip_request_line(p);
-    return at && is_crlf(at) ? at : NULL;
-}
-
-/* The head ends in the piece in which it has begun: it is copied as a whole, and what separates its
- * strings becomes their NULs. */
-static int copy_head(struct http1_parser *p) {
-    struct headers *headers = &p->exchange->headers;
-    const char *end = end_of_head(p);
-    if ((size_t)(p->url.data + p->url.length - p->data) > p->limits.head_size)
-        return fail(p, 414);
-    if (!end)
-        return fail(p, 400);
-    size_t n = (size_t)(end - p->data);
-    if (n + 2 > p->limits.head_size)
-        return fail(p, 431);
-    char *copy = arena_copy(&p->exchange->arena, p->data, n);
-    if (!copy)
-        return fail(p, 500);
-    ptrdiff_t shift = copy - p->data;
-    char *url = p->url.data + shift;
-    url[p->url.length] = '\0';
-    p->exchange->url = url;
-    for (uint32_t i = 0; i < headers->count; i++) {
-        struct header *header = &headers->list[i];
-        char *name = (char *)header->name + shift;
-        name[header->name_length] = '\0';
-        header->name = name;
-        if (header->value_length == 0)
-            continue;
-        char *value = (char *)header->value + shift;
-        value[header->value_length] = '\0';
-        header->value = value;
-    }
-    p->in_place = false;
-    return 0;
-}
-
-static bool own(struct http1_parser *p, struct text *text) {
-    struct text borrowed = *text;
-    *text = (struct text){0};
-    return borrowed.length == 0 || grow(p, text, borrowed.data, borrowed.length) == 0;
-}
-
-/* The rest of the head is yet to come, and the data goes: each string is copied for itself. */
-static void leave_place(struct http1_parser *p) {
-    struct headers *headers = &p->exchange->headers;
-    struct arena *arena = &p->exchange->arena;
-    bool has_url = p->exchange->url;
-    p->in_place = false;
-    bool done = own(p, &p->url) && own(p, &p->name) && own(p, &p->value);
-    if (has_url)
-        p->exchange->url = p->url.data;
-    for (uint32_t i = 0; done && i < headers->count; i++) {
-        struct header *header = &headers->list[i];
-        header->name = arena_copy(arena, header->name, header->name_length);
-        header->value = arena_copy(arena, header->value, header->value_length);
-        done = header->name && header->value;
-    }
-    if (!done)
-        fail(p, 500);
 }
 
 /* --- Fields ------------------------------------------------------------------------------------
@@ -254,15 +128,15 @@ static RARE int drop_field(struct http1_parser *p) {
 
 static int on_header_field(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    if (p->in_place)
-        return note(&p->name, at, n);
+    if (p->plain)
+        return 0;
     return p->head_done ? drop_name(p, at, n) : append(p, &p->name, at, n, 431);
 }
 
 static int on_header_value(llhttp_t *llhttp, const char *at, size_t n) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    if (p->in_place)
-        return note(&p->value, at, n);
+    if (p->plain)
+        return 0;
     return p->head_done ? drop_value(p, n) : append(p, &p->value, at, n, 431);
 }
 
@@ -290,104 +164,48 @@ static NOT_INLINE int note_expectation(struct http1_parser *p, const char *name)
 }
 
 /* Those that make a difference here. */
-static inline int note_field(struct http1_parser *p, const struct text *name,
-                             const struct text *value) {
-    switch (name->length) {
+static inline int note_field(struct http1_parser *p, const struct header *field) {
+    switch (field->name_length) {
     case 4:
-        return is_host(name->data) ? note_host(p, value->data, value->length) : 0;
+        return is_host(field->name) ? note_host(p, field->value, field->value_length) : 0;
     case 6:
-        return note_expectation(p, name->data);
+        return note_expectation(p, field->name);
     case 17:
-        return note_coding(p, name->data);
+        return note_coding(p, field->name);
     default:
         return 0;
     }
 }
 
-static inline int add_field(struct http1_parser *p, const struct text *name,
-                            const struct text *value) {
+static void trim(struct text *value) {
+    while (value->length > 0 && is_blank(value->data[value->length - 1]))
+        value->length--;
+    if (value->data)
+        value->data[value->length] = '\0';
+}
+
+/* Those of the next one begin anew. */
+static int end_field(struct http1_parser *p) {
     struct exchange *ex = p->exchange;
-    if (headers_add(&ex->headers, &ex->arena, name->data, name->length,
-                    value->length ? value->data : "", value->length))
-        return fail(p, 500);
-    return note_field(p, name, value);
-}
-
-/* Does a name have a blank? llhttp lets that pass, but nothing else below '!'. Eight bytes at a
- * time: memchr takes twice as long for so few. */
-static bool has_blank(const struct text *name) {
-    const uint64_t low = 0x2121212121212121, high = 0x8080808080808080;
-    size_t n = name->length;
-    for (size_t i = 0; n < sizeof low && i < n; i++)
-        if (name->data[i] == ' ')
-            return true;
-    if (n < sizeof low)
-        return false;
-    for (size_t at = 0;; at += sizeof low) {
-        uint64_t eight;
-        at = at < n - sizeof low ? at : n - sizeof low;
-        memcpy(&eight, name->data + at, sizeof eight);
-        if ((eight - low) & high) /* one below '!', or none of ASCII */
-            return true;
-        if (at == n - sizeof low)
-            return false;
-    }
-}
-
-static inline size_t trimmed_length(const struct text *value) {
-    size_t n = value->length;
-    while (n > 0 && is_blank(value->data[n - 1]))
-        n--;
-    return n;
-}
-
-/* A field of a head in pieces: its strings are ours, and get their NULs. Those of the next one
- * begin anew. */
-static RARE int end_field(struct http1_parser *p) {
+    struct headers *headers = &ex->headers;
     struct text name = p->name, value = p->value;
-    if (p->exchange->headers.count >= p->limits.header_count)
+    if (headers->count >= p->limits.header_count)
         return fail(p, 431);
-    if (name.length == 0 || has_blank(&name))
+    if (name.length == 0 || memchr(name.data, ' ', name.length)) /* which llhttp lets pass */
         return fail(p, 400);
-    value.length = trimmed_length(&p->value);
-    if (value.data)
-        value.data[value.length] = '\0';
+    trim(&value);
     p->name = p->value = (struct text){0};
-    return add_field(p, &name, &value);
-}
-
-/* A field of a head in place. */
-static inline int note_line(struct http1_parser *p) {
-    const struct text name = {p->name.data, p->name.length, 0};
-    const struct text value = {p->value.data, trimmed_length(&p->value), 0};
-    p->name.length = p->value.length = 0;
-    if (p->exchange->headers.count >= p->limits.header_count)
-        return fail(p, 431);
-    if (name.length == 0 || has_blank(&name) || !line_is_strict(p, &name, &value))
-        return fail(p, 400);
-    return add_field(p, &name, &value);
-}
-
-/* … the first one, behind the request line. */
-static NOT_INLINE int note_first_line(struct http1_parser *p) {
-    p->next_line = skip_request_line(p);
-    return p->next_line ? note_line(p) : fail(p, 400);
-}
-
-/* … that the list has no room for. */
-static RARE int note_line_too_many(struct http1_parser *p) {
-    struct exchange *ex = p->exchange;
-    return headers_grow(&ex->headers, &ex->arena) ? fail(p, 500) : note_line(p);
+    if (headers_add(headers, &ex->arena, name.data, name.length, value.data ? value.data : "",
+                    value.length))
+        return fail(p, 500);
+    return note_field(p, &headers->list[headers->count - 1]);
 }
 
 static int on_header_value_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
-    const struct headers *headers = &p->exchange->headers;
-    if (!p->in_place)
-        return p->head_done ? drop_field(p) : end_field(p);
-    if (!p->next_line)
-        return note_first_line(p);
-    return headers->count < headers->capacity ? note_line(p) : note_line_too_many(p);
+    if (p->plain)
+        return 0;
+    return p->head_done ? drop_field(p) : end_field(p);
 }
 
 /* Of some fields two make the message ambiguous: which one would the next server believe? */
@@ -412,8 +230,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     struct exchange *ex = p->exchange;
     ex->method = llhttp_method_name((llhttp_method_t)llhttp->method);
-    if (p->in_place && copy_head(p))
-        return HPE_USER;
+    p->plain = NULL;
     p->head_done = true;
     if (check_head(p))
         return HPE_USER;
@@ -494,6 +311,83 @@ static const llhttp_settings_t settings = {
     .on_message_complete = on_message_complete,
 };
 
+/* --- Plain heads ------------------------------------------------------------------------------ */
+
+static bool read_plain_head(struct http1_parser *p, struct plain_head *head, const char *data,
+                            size_t n) {
+    if (n > p->limits.head_size)
+        n = p->limits.head_size;
+    return plain_head_read(head, &p->exchange->headers, &p->exchange->arena, p->limits.header_count,
+                           data, n);
+}
+
+static llhttp_errno_t feed_line(struct http1_parser *p, const char *line, const char *end) {
+    return llhttp_execute(&p->llhttp, line, (size_t)(end - line));
+}
+
+/* The strings of a head are copied as a whole, and what separates them becomes their NULs. */
+static int copy_strings(struct http1_parser *p, const struct plain_head *head) {
+    struct exchange *ex = p->exchange;
+    char *copy = arena_copy(&ex->arena, head->url, (size_t)(head->end - head->url));
+    if (!copy)
+        return fail(p, 500);
+    ptrdiff_t shift = copy - head->url;
+    copy[head->url_length] = '\0';
+    ex->url = copy;
+    for (uint32_t i = 0; i < ex->headers.count; i++) {
+        struct header *field = &ex->headers.list[i];
+        char *name = (char *)field->name + shift, *value = (char *)field->value + shift;
+        name[field->name_length] = '\0';
+        value[field->value_length] = '\0';
+        field->name = name;
+        field->value = value;
+    }
+    return 0;
+}
+
+/* "Connection: keep-alive" is what HTTP/1.1 does anyway. Every browser says it, and it would take
+ * llhttp as long as the rest of the head. */
+static bool is_default(const struct http1_parser *p, const struct header *field) {
+    static const char keep_alive[] = "keep-alive";
+    return field->name_length == strlen("Connection") && p->llhttp.http_minor == 1 &&
+           field->value_length == sizeof keep_alive - 1 &&
+           memcmp(field->value, keep_alive, sizeof keep_alive - 1) == 0;
+}
+
+/* The fields that llhttp knows have longer names than those that are looked at here. */
+static bool is_for_llhttp(const struct http1_parser *p, const struct header *field) {
+    return field->name_length >= strlen("Upgrade") && !is_default(p, field);
+}
+
+static llhttp_errno_t feed_framing(struct http1_parser *p, const struct plain_head *head) {
+    const struct headers *headers = &p->exchange->headers;
+    llhttp_errno_t err = HPE_OK;
+    for (uint64_t left = head->framing; left && !err; left &= left - 1) {
+        int i = __builtin_ctzll(left);
+        const struct header *field = &headers->list[i];
+        bool is_last = i + 1 == headers->count;
+        if (is_for_llhttp(p, field))
+            err = feed_line(p, field->name, is_last ? head->end : field[1].name);
+    }
+    return err;
+}
+
+static int note_framing(struct http1_parser *p, const struct plain_head *head) {
+    int err = 0;
+    for (uint64_t left = head->framing; left && !err; left &= left - 1)
+        err = note_field(p, &p->exchange->headers.list[__builtin_ctzll(left)]);
+    return err;
+}
+
+/* llhttp gets the lines that say where the message ends and what comes behind it. */
+static llhttp_errno_t feed_plain_head(struct http1_parser *p, const struct plain_head *head) {
+    p->plain = head;
+    llhttp_errno_t err = feed_line(p, p->data, head->fields);
+    if (err || feed_framing(p, head) || copy_strings(p, head) || note_framing(p, head))
+        return HPE_USER;
+    return feed_line(p, head->end, head->end + strlen("\r\n"));
+}
+
 /* --- Driving ---------------------------------------------------------------------------------- */
 
 const size_t http1_parser_size = sizeof(struct http1_parser);
@@ -507,11 +401,10 @@ struct http1_parser *http1_parser_init(void *memory, struct exchange *exchange,
     exchange->headers = (struct headers){.list = p->fields, .capacity = USUAL_FIELDS};
     p->limits = *limits;
     p->last_byte = '\n';
-    p->in_place = true;
     return p;
 }
 
-/* The rest of a head that came in pieces. */
+/* Lines of a head that is not plain. */
 static NOT_INLINE void check_lines(struct http1_parser *p, const char *data, size_t n) {
     if (!lines_are_strict(&p->last_byte, data, n))
         fail(p, 400);
@@ -520,25 +413,19 @@ static NOT_INLINE void check_lines(struct http1_parser *p, const char *data, siz
         fail(p, p->exchange->url ? 431 : 414);
 }
 
-/* All that has come belongs to the head, and that goes on. */
-static NOT_INLINE void end_place(struct http1_parser *p, const char *data, size_t n) {
-    if (!request_line_is_strict(&p->line, data, n))
-        fail(p, 400);
-    check_lines(p, data, n);
-    leave_place(p);
-}
-
 enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, size_t n,
                                     size_t *used) {
-    bool in_head = !p->head_done, was_in_place = p->in_place;
+    struct plain_head plain;
+    bool in_head = !p->head_done, is_plain = !p->begun && read_plain_head(p, &plain, data, n);
     *used = n;
-    if (in_head && !was_in_place && !request_line_is_strict(&p->line, data, n))
+    p->begun = true;
+    if (in_head && !is_plain && !request_line_is_strict(&p->line, data, n))
         fail(p, 400);
     if (p->failed)
         return PARSE_ERROR;
     p->data = p->framing = data;
-    p->data_end = data + n;
-    llhttp_errno_t err = llhttp_execute(&p->llhttp, data, n);
+    llhttp_errno_t err =
+        is_plain ? feed_plain_head(p, &plain) : llhttp_execute(&p->llhttp, data, n);
     if (err == HPE_PAUSED) {
         *used = (size_t)(llhttp_get_error_pos(&p->llhttp) - data);
         llhttp_resume(&p->llhttp);
@@ -546,13 +433,10 @@ enum parse_result http1_parser_feed(struct http1_parser *p, const char *data, si
         fail(p, 400);
         return PARSE_ERROR;
     }
-    if (p->in_place) {
-        end_place(p, data, n);
-    } else if (in_head && !was_in_place) {
-        check_lines(p, data, *used);
-    } else if (!in_head && p->exchange->content_length < 0) {
+    if (!in_head && p->exchange->content_length < 0)
         check_framing(p, data + *used);
-    }
+    else if (in_head && !is_plain)
+        check_lines(p, data, *used);
     if (p->failed)
         return PARSE_ERROR;
     if (p->message_done)
