@@ -48,7 +48,9 @@ static void on_connection(uv_stream_t *stream, int status) {
                       : http1_start(c, listener->http) != 0) {
         connection_close(c, CLOSE_NO_MEMORY, UV_ENOMEM);
         app_report_close(app, "http", c);
+        return;
     }
+    connection_read_early(c);
 }
 
 static void try_again(struct timer *timer) {

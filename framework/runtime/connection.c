@@ -208,6 +208,19 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
         connection_flush(c);
 }
 
+void connection_read_early(struct connection *c) {
+    uv_os_fd_t fd;
+    uv_buf_t buf;
+    bool may = c->reading && !c->filter && c->loop->early_reads < EARLY_READS;
+    if (!may || uv_fileno(&c->uv.handle, &fd) != 0)
+        return;
+    c->loop->early_reads++;
+    give_buffer(&c->uv.handle, 0, &buf);
+    ssize_t n = recv(fd, buf.base, buf.len, 0);
+    if (n > 0) /* all else libuv will hear of */
+        on_read(&c->uv.stream, n, &buf);
+}
+
 void connection_read_start(struct connection *c) {
     if (c->reading || c->closing)
         return;

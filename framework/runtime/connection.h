@@ -83,6 +83,15 @@ static inline uv_pipe_t *connection_pipe(struct connection *connection) {
 void connection_own(struct connection *connection, const struct connection_events *events,
                     void *owner);
 
+/*
+ * Take what has come already, before the loop looks for it: for a new connection, which is read,
+ * and whose first request is there as a rule. If that is the only one, the loop need not watch the
+ * connection at all, which is a sixth of its system calls. A flood of them may not keep the others
+ * waiting: no more than EARLY_READS in a turn do anything.
+ */
+void connection_read_early(struct connection *connection);
+#define EARLY_READS 64
+
 void connection_read_start(struct connection *connection);
 void connection_read_stop(struct connection *connection);
 

@@ -69,6 +69,7 @@ struct loop {
     char *read_buffer;    /* LOOP_READ_BUFFER bytes, and FILTER_MARGIN */
     char *record;         /* where filters join what they seal; NULL as long as there is none */
     size_t read_in_a_row; /* bytes of files, without a thread: see fs.c */
+    unsigned early_reads; /* in this turn: see connection.h */
     void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
     void (*closed)(struct loop *loop);  /* NULL, or called when all handles are closed */
     bool torn_down;                     /* every wait is cancelled from now on */

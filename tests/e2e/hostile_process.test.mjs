@@ -101,7 +101,7 @@ describe('memory', () => {
       if (/^HTTP\/1\.1 200 /.test(text)) assert.match(text, /\r\nX-Read: yes\r\n[^]*\r\n\r\nthe secret, and x$/)
       else assert.match(text, /^(HTTP\/1\.1 (500|503) |$)/)
     })
-    assert.ok(failed > 5, `${failed} have failed`)
+    assert.ok(failed > 2, `${failed} have failed`)
   })
 
   test('H35 … of one that is not allowed: nobody comes past the guard', async () => {
@@ -115,7 +115,7 @@ describe('memory', () => {
       peer.write(Buffer.concat([Buffer.from(upgradeRequest('/room', [good])), frame(TEXT, 'hello'), closeFrame(1000)]))
       return transcriptOf(peer)
     }, text => assert.match(text, /^(HTTP\/1\.1 (101|500|503) |$)/))
-    assert.ok(failed > 10, `${failed} have failed`)
+    assert.ok(failed > 5, `${failed} have failed`)
     await injected(() => send(upgradeRequest('/room')), text => assert.match(text, /^(HTTP\/1\.1 (401|500|503) |$)/))
   })
 })

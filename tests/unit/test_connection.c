@@ -344,6 +344,42 @@ static void test_reading(void **state) {
     close_pair(&o);
 }
 
+/* What is there comes at once; what is not, the end, and what a flood brings, by the loop. */
+static void test_reading_early(void **state) {
+    struct owner o;
+    struct connection *c = open_pair(&o);
+    assert_int_equal(write(o.peer, "early", 5), 5);
+    connection_read_early(c); /* which is not read */
+    assert_int_equal(o.received, 0);
+    connection_read_start(c);
+    connection_read_early(c);
+    assert_int_equal(o.received, 5);
+    connection_read_early(c);
+    assert_int_equal(o.received, 5);
+    turn();
+    for (int i = 0; i < EARLY_READS + 10; i++) {
+        assert_int_equal(write(o.peer, "x", 1), 1);
+        connection_read_early(c);
+        assert_int_equal(o.received, 5 + (i < EARLY_READS ? i + 1 : EARLY_READS));
+    }
+    TURN_UNTIL(o.received == 5 + EARLY_READS + 10);
+    o.close_on_data = true;
+    assert_int_equal(write(o.peer, "x", 1), 1);
+    connection_read_early(c);
+    assert_int_equal(o.received, 5 + EARLY_READS + 11);
+    TURN_UNTIL(o.closes);
+    close(o.peer);
+
+    c = open_pair(&o);
+    connection_read_start(c);
+    close(o.peer);
+    connection_read_early(c);
+    assert_int_equal(o.ends, 0);
+    TURN_UNTIL(o.ends);
+    connection_close(c, CONNECTION_DONE, 0);
+    TURN_UNTIL(o.closes);
+}
+
 /* --- The end ---------------------------------------------------------------------------------- */
 
 static void test_finish_sends_everything(void **state) {
@@ -512,6 +548,7 @@ int main(void) {
         cmocka_unit_test(test_write_timeout),
         cmocka_unit_test(test_peer_is_gone),
         cmocka_unit_test(test_reading),
+        cmocka_unit_test(test_reading_early),
         cmocka_unit_test(test_finish_sends_everything),
         cmocka_unit_test(test_lingering_ends),
         cmocka_unit_test(test_finish_with_nothing_to_send),
