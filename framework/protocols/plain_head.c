@@ -21,13 +21,15 @@ static ALWAYS_INLINE bytes between(bytes b, unsigned char first, unsigned char l
     return (bytes)(b - first <= (bytes){0} + (unsigned char)(last - first));
 }
 
-/* A bit for each of them: the lowest is the first one's. */
+/* A bit for each of them: the lowest is the first one's. Most often there is none. */
 static ALWAYS_INLINE unsigned bits(bytes b) {
 #ifdef __SSE2__
     return (unsigned)_mm_movemask_epi8((__m128i)b);
 #else
+    uint64_t halves[2];
     unsigned all = 0;
-    for (unsigned i = 0; i < BLOCK; i++)
+    memcpy(halves, &b, BLOCK);
+    for (unsigned i = 0; i < BLOCK && (halves[0] | halves[1]); i++)
         all |= (b[i] & 1u) << i;
     return all;
 #endif
@@ -37,7 +39,7 @@ static ALWAYS_INLINE unsigned bits(bytes b) {
 
 /* Names are of these as a rule; others are tokens, too (RFC 9110 5.6.2), but not plain. */
 static ALWAYS_INLINE unsigned ends_name(bytes b) {
-    return ~bits(between(b | 0x20, 'a', 'z') | between(b, '0', '9') | (bytes)(b == '-')) & 0xffff;
+    return bits(~(between(b | 0x20, 'a', 'z') | between(b, '0', '9') | (bytes)(b == '-')));
 }
 
 /* Values: no controls, not even a tab, but bytes that are none of ASCII. */
@@ -47,7 +49,7 @@ static ALWAYS_INLINE unsigned ends_value(bytes b) {
 
 /* Methods and URLs. */
 static ALWAYS_INLINE unsigned ends_word(bytes b) {
-    return ~bits(between(b, 0x21, 0x7e)) & 0xffff;
+    return bits(~between(b, 0x21, 0x7e));
 }
 
 struct range {
@@ -103,8 +105,7 @@ static ALWAYS_INLINE const char *read_request_line(struct plain_head *head, cons
     return is_crlf(at) ? at + 2 : NULL;
 }
 
-/* A field has a bit in `framing` if the length of its name and the first letter are those of one.
- */
+/* Has its name the length and the first letter of one of them? */
 static ALWAYS_INLINE bool is_framing(const struct header *field) {
     static const char first_letters[32] = {
         [4] = 'h',  /* Host */
@@ -158,12 +159,12 @@ bool plain_head_read(struct plain_head *head, struct headers *headers, struct ar
         return false;
     const struct range range = {data + n, data + n - BLOCK, data + n - strlen("\r\n\r\n")};
     const size_t room = sizeof head->framing * 8;
+    if (limit > room)
+        limit = room;
     head->framing = 0;
     head->fields = read_request_line(head, data, &range);
-    head->end = head->fields
-                    ? read_fields(head, headers, arena, (unsigned)(limit < room ? limit : room),
-                                  head->fields, &range)
-                    : NULL;
+    head->end =
+        head->fields ? read_fields(head, headers, arena, limit, head->fields, &range) : NULL;
     if (head->end)
         return true;
     headers->count = 0;

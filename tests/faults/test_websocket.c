@@ -36,7 +36,8 @@ static int on_message(ctx_t *ctx, const ws_message_t *message) {
         return err < 0 ? err
                        : ws_send_fragment(ws, (ws_message_t){.data = "ces", .length = 3}, true);
     }
-    return ws_sendf(ws, "%s", ctx_strdup(ctx, message->data));
+    const char *copy = ctx_strdup(ctx, message->data);
+    return copy ? ws_sendf(ws, "%s", copy) : UV_ENOMEM;
 }
 
 static void on_pong(ctx_t *ctx, const char *data, size_t length) {
