@@ -148,7 +148,7 @@ static bool is_host(const char *name) {
     return (four | 0x20202020) == host;
 }
 
-static NOT_INLINE int note_host(struct http1_parser *p, const char *value, size_t length) {
+static int note_host(struct http1_parser *p, const char *value, size_t length) {
     p->hosts++;
     return authority_is_host(value, length) ? 0 : fail(p, 400);
 }
@@ -325,13 +325,15 @@ static llhttp_errno_t feed_line(struct http1_parser *p, const char *line, const 
     return llhttp_execute(&p->llhttp, line, (size_t)(end - line));
 }
 
-/* The strings of a head are copied as a whole, and what separates them becomes their NULs. */
-static int copy_strings(struct http1_parser *p, const struct plain_head *head) {
-    struct exchange *ex = p->exchange;
-    char *copy = arena_copy(&ex->arena, head->url, (size_t)(head->end - head->url));
+/* The strings of a head are copied as a whole, and what separates them becomes their NULs. Returns
+ * how far the copies are from the originals, or 0 when there is no memory. */
+static ptrdiff_t copy_strings(struct exchange *ex, const struct plain_head *head) {
+    size_t length = (size_t)(head->end - head->url);
+    char *copy = arena_alloc(&ex->arena, length);
     if (!copy)
-        return fail(p, 500);
+        return 0;
     ptrdiff_t shift = copy - head->url;
+    memcpy(copy, head->url, length);
     copy[head->url_length] = '\0';
     ex->url = copy;
     for (uint32_t i = 0; i < ex->headers.count; i++) {
@@ -342,7 +344,7 @@ static int copy_strings(struct http1_parser *p, const struct plain_head *head) {
         field->name = name;
         field->value = value;
     }
-    return 0;
+    return shift;
 }
 
 /* "Connection: keep-alive" is what HTTP/1.1 does anyway. Every browser says it, and it would take
@@ -359,33 +361,28 @@ static bool is_for_llhttp(const struct http1_parser *p, const struct header *fie
     return field->name_length >= strlen("Upgrade") && !is_default(p, field);
 }
 
-static llhttp_errno_t feed_framing(struct http1_parser *p, const struct plain_head *head) {
+/* One that says something of the message; its line is that of the original. */
+static llhttp_errno_t take_framing(struct http1_parser *p, const struct plain_head *head,
+                                   const struct header *field, ptrdiff_t shift) {
     const struct headers *headers = &p->exchange->headers;
-    llhttp_errno_t err = HPE_OK;
-    for (uint64_t left = head->framing; left && !err; left &= left - 1) {
-        int i = __builtin_ctzll(left);
-        const struct header *field = &headers->list[i];
-        bool is_last = i + 1 == headers->count;
-        if (is_for_llhttp(p, field))
-            err = feed_line(p, field->name, is_last ? head->end : field[1].name);
-    }
-    return err;
-}
-
-static int note_framing(struct http1_parser *p, const struct plain_head *head) {
-    int err = 0;
-    for (uint64_t left = head->framing; left && !err; left &= left - 1)
-        err = note_field(p, &p->exchange->headers.list[__builtin_ctzll(left)]);
-    return err;
+    bool is_last = field + 1 == headers->list + headers->count;
+    if (note_field(p, field))
+        return HPE_USER;
+    if (!is_for_llhttp(p, field))
+        return HPE_OK;
+    return feed_line(p, field->name - shift, is_last ? head->end : field[1].name - shift);
 }
 
 /* llhttp gets the lines that say where the message ends and what comes behind it. */
 static llhttp_errno_t feed_plain_head(struct http1_parser *p, const struct plain_head *head) {
     p->plain = head;
     llhttp_errno_t err = feed_line(p, p->data, head->fields);
-    if (err || feed_framing(p, head) || copy_strings(p, head) || note_framing(p, head))
-        return HPE_USER;
-    return feed_line(p, head->end, head->end + strlen("\r\n"));
+    ptrdiff_t shift = err ? 0 : copy_strings(p->exchange, head);
+    if (!shift)
+        return err ? err : (llhttp_errno_t)fail(p, 500);
+    for (uint64_t left = head->framing; left && !err; left &= left - 1)
+        err = take_framing(p, head, &p->exchange->headers.list[__builtin_ctzll(left)], shift);
+    return err ? err : feed_line(p, head->end, head->end + strlen("\r\n"));
 }
 
 /* --- Driving ---------------------------------------------------------------------------------- */

@@ -90,7 +90,7 @@ void connection_own(struct connection *connection, const struct connection_event
  * waiting: no more than EARLY_READS in a turn do anything.
  */
 void connection_read_early(struct connection *connection);
-#define EARLY_READS 64
+#define EARLY_READS 256
 
 void connection_read_start(struct connection *connection);
 void connection_read_stop(struct connection *connection);
