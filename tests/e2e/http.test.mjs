@@ -2025,10 +2025,11 @@ describe('stderr', () => {
 
   const ends = async ({ port }) => {
     await ask(port, get('/text'))
-    await transcript(port, 'nonsense\r\n\r\n')
-    await transcript(port, get('/text', 'a:\r\n'.repeat(200)))
-    await transcript(port, 'GET')
-    await transcript(port, get('/fail-late'))
+    const texts = ['nonsense\r\n\r\n', get('/text', 'a:\r\n'.repeat(200)), 'GET', get('/fail-late')]
+    for (const text of texts) {
+      await transcript(port, text)
+      await isIdle(port) // or the server may hear of the next one before it hears that this one is gone
+    }
     const client = await Client.connect(port)
     client.send(get('/sleep?ms=250'))
     await busy(port)
