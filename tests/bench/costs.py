@@ -110,7 +110,7 @@ def measure_instructions(servers, rows):
 
 
 def allocations(profile):
-    return sum(profile.calls[name] for name in ALLOCATIONS)
+    return max(0, sum(profile.calls[name] for name in ALLOCATIONS))  # what opening takes is subtracted
 
 
 # --- System calls ---------------------------------------------------------------------------------
