@@ -184,7 +184,7 @@ static void trim(struct text *value) {
         value->data[value->length] = '\0';
 }
 
-/* Those of the next one begin anew. */
+/* A field is complete; the strings of the next one begin anew. */
 static int end_field(struct http1_parser *p) {
     struct exchange *ex = p->exchange;
     struct headers *headers = &ex->headers;

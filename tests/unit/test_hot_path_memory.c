@@ -8,6 +8,8 @@
  */
 #include <acacia.h>
 
+#include "../support/countdown.h" /* none fails: they are counted */
+
 #include "application/application.h"
 #include "protocols/http1.h"
 #include "runtime/connection.h"
@@ -33,39 +35,6 @@
 #else
 #define FOR_EACH_REQUEST 0
 #endif
-
-/* --- Counting --------------------------------------------------------------------------------- */
-
-static size_t allocations;
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t count, size_t size);
-void *__real_realloc(void *block, size_t size);
-char *__real_strdup(const char *text);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t count, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-char *__wrap_strdup(const char *text);
-
-void *__wrap_malloc(size_t size) {
-    allocations++;
-    return __real_malloc(size);
-}
-
-void *__wrap_calloc(size_t count, size_t size) {
-    allocations++;
-    return __real_calloc(count, size);
-}
-
-void *__wrap_realloc(void *block, size_t size) {
-    allocations++;
-    return __real_realloc(block, size);
-}
-
-char *__wrap_strdup(const char *text) {
-    allocations++;
-    return __real_strdup(text);
-}
 
 /* --- A server, and a client that does the same again and again ---------------------------------
  */
