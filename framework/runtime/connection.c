@@ -1,5 +1,6 @@
 #include "runtime/connection.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -171,11 +172,33 @@ void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-static void give_buffer(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+/* Behind the margin of the loop's buffer, if there is a filter. */
+static char *read_place(const struct connection *c) {
+    return c->filter ? c->loop->read_buffer + FILTER_MARGIN : c->loop->read_buffer;
+}
+
+/* As libuv counts: 0 is nothing yet. */
+static ssize_t receive(struct connection *c) {
+    uv_os_fd_t fd;
+    ssize_t n;
+    int error = uv_fileno(&c->uv.handle, &fd);
+    if (error)
+        return error;
+    do
+        n = recv(fd, read_place(c), c->read_limit ? c->read_limit : LOOP_READ_BUFFER, 0);
+    while (n < 0 && errno == EINTR);
+    if (n < 0)
+        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
+    return n == 0 ? UV_EOF : n;
+}
+
+/* libuv asks where to read to, and would call read(), which takes 100 ns longer than recv(): so it
+ * is given no room, and tells `on_read` next, as is documented of UV_ENOBUFS. Not everything is
+ * done in here, since a stream must not be stopped before that. */
+static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct connection *c = handle->data;
-    char *base = c->filter ? c->loop->read_buffer + FILTER_MARGIN : c->loop->read_buffer;
-    buf->base = base;
-    buf->len = c->read_limit ? c->read_limit : LOOP_READ_BUFFER;
+    c->loop->received = receive(c);
+    *buf = uv_buf_init(NULL, 0);
 }
 
 void connection_deliver(struct connection *c, char *data, ssize_t n) {
@@ -189,8 +212,8 @@ void connection_deliver(struct connection *c, char *data, ssize_t n) {
     }
 }
 
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-    struct connection *c = stream->data;
+/* `n` bytes lie in the loop's buffer, or an error, or the end. */
+static void take(struct connection *c, ssize_t n) {
     if (n == 0)
         return;
     if (n > 0)
@@ -200,25 +223,27 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
             connection_close(c, CONNECTION_DONE, 0);
         return; /* dropped unread */
     }
+    char *data = read_place(c);
     if (c->filter)
-        c->filter->ops->receive(c->filter, buf->base, n);
+        c->filter->ops->receive(c->filter, data, n);
     else
-        connection_deliver(c, buf->base, n);
+        connection_deliver(c, data, n);
     if (c->dirty || (c->filter && c->filter->waiting))
         connection_flush(c);
 }
 
+static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
+    struct connection *c = stream->data;
+    take(c, n == UV_ENOBUFS ? c->loop->received : n);
+}
+
 void connection_read_early(struct connection *c) {
-    uv_os_fd_t fd;
-    uv_buf_t buf;
-    bool may = c->reading && !c->filter && c->loop->early_reads < EARLY_READS;
-    if (!may || uv_fileno(&c->uv.handle, &fd) != 0)
+    if (!c->reading || c->filter || c->loop->early_reads >= EARLY_READS)
         return;
     c->loop->early_reads++;
-    give_buffer(&c->uv.handle, 0, &buf);
-    ssize_t n = recv(fd, buf.base, buf.len, 0);
-    if (n > 0) /* all else libuv will hear of */
-        on_read(&c->uv.stream, n, &buf);
+    ssize_t n = receive(c);
+    if (n > 0) /* all else the loop will find */
+        take(c, n);
 }
 
 void connection_read_start(struct connection *c) {
@@ -229,7 +254,7 @@ void connection_read_start(struct connection *c) {
         loop_post(c->loop, &c->filter->again);
         return;
     }
-    c->reading = uv_read_start(&c->uv.stream, give_buffer, on_read) == 0;
+    c->reading = uv_read_start(&c->uv.stream, on_readable, on_read) == 0;
 }
 
 void connection_read_stop(struct connection *c) {

@@ -67,6 +67,7 @@ struct loop {
     size_t busy_filter_count;
     struct timer busy_filter_timer;
     char *read_buffer;    /* LOOP_READ_BUFFER bytes, and FILTER_MARGIN */
+    ssize_t received;     /* what the last read found: see connection.c */
     char *record;         /* where filters join what they seal; NULL as long as there is none */
     size_t read_in_a_row; /* bytes of files, without a thread: see fs.c */
     unsigned early_reads; /* in this turn: see connection.h */
