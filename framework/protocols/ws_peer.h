@@ -153,8 +153,8 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out);
 /* A message that goes to several peers. */
 struct ws_publication {
     struct ws_outgoing out;
-    struct shared *plain;         /* as a frame; NULL until it is needed */
-    struct shared *compressed[8]; /* the same for windows of 8 to 15 bits */
+    struct part plain;         /* as a frame, once it is needed */
+    struct part compressed[8]; /* the same for windows of 8 to 15 bits */
 };
 
 int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication);

@@ -63,6 +63,17 @@ static struct shared *make_frame(struct ws_peer *peer, struct frame *frame, cons
     return shared;
 }
 
+/* The same for many. */
+static struct part make_part(struct ws_peer *peer, struct frame *frame, const void *data) {
+    struct pile *pile = &peer->all->loop->pile;
+    size_t most = FRAME_HEADER_MAX + (size_t)frame->length;
+    if (most > PILE_LARGEST)
+        return shared_whole(make_frame(peer, frame, data));
+    char *room = pile_reserve(pile, most);
+    ssize_t size = room ? put_frame(peer, room, frame, data) : UV_ENOMEM;
+    return size < 0 ? (struct part){0} : pile_take(pile, (size_t)size);
+}
+
 /* A message, or a fragment, as it goes out. */
 struct payload {
     struct frame frame;
@@ -168,9 +179,9 @@ static void count_sent(struct ws_peer *peer) {
 }
 
 static void send_first(struct ws_peer *peer) {
-    struct shared *frame = outbox_take(peer->outbox);
-    connection_write_shared(peer->connection, frame);
-    shared_release(frame);
+    struct part frame = shared_whole(outbox_take(peer->outbox));
+    connection_write_shared(peer->connection, &frame);
+    shared_release(frame.of);
     count_sent(peer);
 }
 
@@ -362,31 +373,30 @@ int ws_peer_send(struct ws_peer *peer, const struct ws_outgoing *out) {
 
 /* --- One for many ----------------------------------------------------------------------------- */
 
-static struct shared *plain_frame(struct ws_peer *peer, struct ws_publication *publication) {
-    if (!publication->plain) {
+static struct part *plain_frame(struct ws_peer *peer, struct ws_publication *publication) {
+    if (!publication->plain.of) {
         struct payload payload = payload_of(&publication->out, false);
-        publication->plain = make_frame(peer, &payload.frame, payload.data);
+        publication->plain = make_part(peer, &payload.frame, payload.data);
     }
-    return publication->plain;
+    return &publication->plain;
 }
 
 /* It is compressed once for each size of a window; as a rule there is one. */
-static struct shared *compressed_frame(struct ws_peer *peer, struct ws_publication *publication) {
-    struct shared **frame = &publication->compressed[peer->deflate.send_bits - 8];
+static struct part *compressed_frame(struct ws_peer *peer, struct ws_publication *publication) {
+    struct part *frame = &publication->compressed[peer->deflate.send_bits - 8];
     struct payload payload = payload_of(&publication->out, false);
     const char *data;
     size_t length;
-    if (*frame)
-        return *frame;
-    if (ws_deflate_shared(peer, &publication->out, &data, &length))
-        return NULL;
+    if (frame->of || ws_deflate_shared(peer, &publication->out, &data, &length))
+        return frame;
     if (length < publication->out.length) {
         use_compressed(&payload, data, length, false);
-        *frame = make_frame(peer, &payload.frame, payload.data);
-    } else if (plain_frame(peer, publication)) {
-        *frame = shared_hold(publication->plain);
+        *frame = make_part(peer, &payload.frame, payload.data);
+    } else if (plain_frame(peer, publication)->of) {
+        *frame = publication->plain;
+        shared_hold(frame->of);
     }
-    return *frame;
+    return frame;
 }
 
 int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
@@ -399,19 +409,19 @@ int ws_peer_publish(struct ws_peer *peer, struct ws_publication *publication) {
     bool waits = must_wait(peer);
     bool compressed =
         ws_deflate_wants(peer, out) && !(waits && peer->options->deflate->own_compressor);
-    struct shared *frame =
+    const struct part *frame =
         compressed ? compressed_frame(peer, publication) : plain_frame(peer, publication);
-    if (!frame)
+    if (!frame->of)
         return UV_ENOMEM;
     if (waits)
-        return wait_in_outbox(peer, shared_hold(frame));
+        return wait_in_outbox(peer, part_alone(frame));
     if (compressed)
         ws_deflate_forget(peer);
     return written(peer, connection_write_shared(peer->connection, frame), true);
 }
 
 void ws_publication_end(struct ws_publication *publication) {
-    shared_release(publication->plain);
+    shared_release(publication->plain.of);
     for (size_t i = 0; i < sizeof publication->compressed / sizeof *publication->compressed; i++)
-        shared_release(publication->compressed[i]);
+        shared_release(publication->compressed[i].of);
 }

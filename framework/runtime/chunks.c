@@ -87,18 +87,27 @@ bool chunks_append(struct chunks *chunks, struct loop *loop, const char *data, s
     return true;
 }
 
-bool chunks_share(struct chunks *chunks, struct loop *loop, struct shared *shared) {
+bool chunks_share(struct chunks *chunks, struct loop *loop, const struct part *part) {
     struct chunk *chunk = malloc(sizeof *chunk);
     if (!chunk)
         return false;
     *chunk = (struct chunk){
-        .end = shared->length,
-        .size = shared->length,
-        .bytes = shared->data,
-        .shared = shared_hold(shared),
+        .end = part->length,
+        .size = part->length,
+        .bytes = (char *)part->data, /* nobody writes there: it is full */
+        .shared = shared_hold(part->of),
     };
     loop->counts.write_chunks++;
     add(chunks, chunk);
+    return true;
+}
+
+bool chunks_join(struct chunks *chunks, const struct part *part) {
+    struct chunk *last = chunks->last;
+    if (!last || last->shared != part->of || last->bytes + last->end != part->data)
+        return false;
+    last->end += part->length;
+    last->size = last->end;
     return true;
 }
 

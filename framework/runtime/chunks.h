@@ -47,7 +47,11 @@ static inline void chunks_fill(struct chunks *chunks, size_t n) {
 bool chunks_append(struct chunks *chunks, struct loop *loop, const char *data, size_t n);
 
 /* Append bytes that others hold as well. False when there is no memory. */
-bool chunks_share(struct chunks *chunks, struct loop *loop, struct shared *shared);
+bool chunks_share(struct chunks *chunks, struct loop *loop, const struct part *part);
+
+/* The same for those that lie right behind the last ones: which need nothing for it. False if they
+ * don't. */
+bool chunks_join(struct chunks *chunks, const struct part *part);
 
 /* Point to the bytes at the front, at most `limit` pieces. Returns how many. */
 unsigned chunks_gather(const struct chunks *chunks, uv_buf_t *bufs, unsigned limit);

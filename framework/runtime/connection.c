@@ -10,7 +10,7 @@
 
 #define WRITE_BUFFERS 32     /* in one writev */
 #define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
-#define SHARED_WRITE 1024    /* from here on to share bytes costs less than to copy them */
+#define SHARED_WRITE 1024    /* from here on a piece of its own costs less than to copy it */
 #define LINGER_TIME 1000     /* milliseconds for the peer to read our last words and close */
 
 /* What the kernel did not take at once. Few connections ever come to that: so they don't carry it
@@ -372,14 +372,15 @@ int connection_write(struct connection *c, const void *data, size_t n) {
     return write_copy(c, data, n);
 }
 
-int connection_write_shared(struct connection *c, struct shared *shared) {
-    if (shared->length < SHARED_WRITE)
-        return connection_write(c, shared->data, shared->length);
+int connection_write_shared(struct connection *c, const struct part *part) {
     if (!connection_is_open(c))
         return UV_EPIPE;
-    if (!chunks_share(&c->out, c->loop, shared))
+    bool joined = chunks_join(&c->out, part);
+    if (!joined && c->out.first && part->length < SHARED_WRITE)
+        return write_copy(c, part->data, part->length);
+    if (!joined && !chunks_share(&c->out, c->loop, part))
         return broken(c);
-    c->pending += shared->length;
+    c->pending += part->length;
     mark_dirty(c);
     return 0;
 }

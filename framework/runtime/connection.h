@@ -107,7 +107,7 @@ int connection_write(struct connection *connection, const void *data, size_t n);
 
 /* Write bytes that others write as well: they are held as long as they wait, not copied. Returns as
  * connection_write does. */
-int connection_write_shared(struct connection *connection, struct shared *shared);
+int connection_write_shared(struct connection *connection, const struct part *part);
 
 /* Room for `n` bytes in a row, to be filled and then committed; NULL when there is no memory, or
  * when it is closing. Nothing else is written in between. */

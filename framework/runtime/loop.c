@@ -32,6 +32,7 @@ static void on_trim(uv_timer_t *handle) {
     struct loop *loop = handle->data;
     coroutine_pool_trim(&loop->coroutines);
     spare_trim(loop);
+    pile_trim(&loop->pile);
 }
 
 static void add_handle(struct loop *loop, uv_handle_t *handle) {
@@ -85,6 +86,7 @@ void loop_destroy(struct loop *loop) {
     arena_pool_destroy(&loop->arenas);
     chunks_free_pool(loop);
     spare_trim(loop);
+    pile_trim(&loop->pile);
     free(loop->read_buffer);
     free(loop->record);
     loop->read_buffer = loop->record = NULL;

@@ -11,6 +11,7 @@
 
 #include "runtime/arena.h"
 #include "runtime/coroutine.h"
+#include "runtime/pile.h"
 #include "runtime/timer.h"
 
 #include <stdbool.h>
@@ -61,6 +62,7 @@ struct loop {
     struct connection *dirty;       /* those that have something to send */
     struct chunk *chunks;           /* pooled */
     size_t chunk_count;
+    struct pile pile;     /* small bytes for many */
     struct spare *spares; /* spare.h */
     size_t spare_bytes;
     struct filter *busy_filters; /* filter.c: those that are used again and again */

@@ -8,6 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 struct shared {
     size_t references;
@@ -29,6 +30,27 @@ static inline struct shared *shared_new(size_t length) {
 static inline struct shared *shared_hold(struct shared *shared) {
     shared->references++;
     return shared;
+}
+
+/* Some of them, or all. */
+struct part {
+    struct shared *of; /* NULL: none */
+    const char *data;
+    size_t length;
+};
+
+static inline struct part shared_whole(struct shared *shared) {
+    return (struct part){shared, shared ? shared->data : NULL, shared ? shared->length : 0};
+}
+
+/* A part that waits for long, by itself: it may be little of much. NULL when there is no memory. */
+static inline struct shared *part_alone(const struct part *part) {
+    if (part->length == part->of->length)
+        return shared_hold(part->of);
+    struct shared *copy = shared_new(part->length);
+    if (copy)
+        memcpy(copy->data, part->data, part->length);
+    return copy;
 }
 
 /* NULL is fine. */

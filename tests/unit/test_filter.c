@@ -299,8 +299,10 @@ static void test_any_sizes(void **state) {
         fill(data, n, written);
         if (rand() % 3 == 0) {
             struct shared *shared = shared_new(n);
+            assert_non_null(shared);
             memcpy(shared->data, data, n);
-            assert_int_equal(connection_write_shared(c, shared), 0);
+            struct part part = shared_whole(shared);
+            assert_int_equal(connection_write_shared(c, &part), 0);
             shared_release(shared);
         } else {
             assert_int_equal(connection_write(c, data, n), 0);
@@ -338,9 +340,10 @@ static void test_records_fill_up(void **state) {
     assert_true(p.records <= 1 + 3000 / (32 * (CHUNK_SIZE / 2))); /* the chunks may be small */
 
     struct shared *shared = shared_new(2000); /* what others hold, too, is joined as well */
+    struct part part = shared_whole(shared);
     for (size_t i = 0; i < 8; i++) {
         fill(shared->data, 2000, 3000);
-        assert_int_equal(connection_write_shared(c, shared), 0);
+        assert_int_equal(connection_write_shared(c, &part), 0);
     }
     o.toy.records = 0;
     connection_flush(c);
