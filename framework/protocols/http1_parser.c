@@ -382,7 +382,11 @@ static llhttp_errno_t feed_plain_head(struct http1_parser *p, const struct plain
         return err ? err : (llhttp_errno_t)fail(p, 500);
     for (uint64_t left = head->framing; left && !err; left &= left - 1)
         err = take_framing(p, head, &p->exchange->headers.list[__builtin_ctzll(left)], shift);
-    return err ? err : feed_line(p, head->end, head->end + strlen("\r\n"));
+    if (!err)
+        err = feed_line(p, head->end, head->end + strlen("\r\n"));
+    if (!err && !p->head_done) /* PRI: llhttp waits for the rest of HTTP/2's preface */
+        return (llhttp_errno_t)fail(p, 400);
+    return err;
 }
 
 /* --- Driving ---------------------------------------------------------------------------------- */
