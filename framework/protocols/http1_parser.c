@@ -32,6 +32,7 @@ struct http1_parser {
     struct request_line line;
     unsigned hosts, codings; /* fields Host and Transfer-Encoding */
     bool expects;            /* there is a field Expect */
+    bool closes;             /* … Connection: close, of which llhttp was not told */
     bool begun, head_done, message_done, failed;
     bool keep_alive;
     bool behind_chunk; /* the data of a chunk has just come: an empty line follows */
@@ -234,7 +235,7 @@ static int on_headers_complete(llhttp_t *llhttp) {
     p->head_done = true;
     if (check_head(p))
         return HPE_USER;
-    p->keep_alive = llhttp_should_keep_alive(llhttp);
+    p->keep_alive = !p->closes && llhttp_should_keep_alive(llhttp);
     ex->upgrade = llhttp->upgrade;
     llhttp->upgrade = 0; /* whether it is one is decided by the layers above */
     if (llhttp->flags & F_CHUNKED)
@@ -347,18 +348,26 @@ static ptrdiff_t copy_strings(struct exchange *ex, const struct plain_head *head
     return shift;
 }
 
-/* "Connection: keep-alive" is what HTTP/1.1 does anyway. Every browser says it, and it would take
- * llhttp as long as the rest of the head. */
-static bool is_default(const struct http1_parser *p, const struct header *field) {
-    static const char keep_alive[] = "keep-alive";
-    return field->name_length == strlen("Connection") && p->llhttp.http_minor == 1 &&
-           field->value_length == sizeof keep_alive - 1 &&
-           memcmp(field->value, keep_alive, sizeof keep_alive - 1) == 0;
+static bool has_value(const struct header *field, const char *value, size_t length) {
+    return field->value_length == length && memcmp(field->value, value, length) == 0;
+}
+
+#define HAS_VALUE(field, literal) has_value((field), (literal), sizeof(literal) - 1)
+
+/* What nearly all say of the connection, if they do: that it stays, as it does in HTTP/1.1 anyway;
+ * or that it ends. It would take llhttp as long as the rest of the head. */
+static bool note_connection(struct http1_parser *p, const struct header *field) {
+    static const char name[] = "Connection";
+    if (field->name_length != sizeof name - 1 || strncasecmp(field->name, name, sizeof name) != 0)
+        return false;
+    bool closes = HAS_VALUE(field, "close");
+    p->closes = p->closes || closes;
+    return closes || (p->llhttp.http_minor == 1 && HAS_VALUE(field, "keep-alive"));
 }
 
 /* The fields that llhttp knows have longer names than those that are looked at here. */
-static bool is_for_llhttp(const struct http1_parser *p, const struct header *field) {
-    return field->name_length >= strlen("Upgrade") && !is_default(p, field);
+static bool is_for_llhttp(struct http1_parser *p, const struct header *field) {
+    return field->name_length >= strlen("Upgrade") && !note_connection(p, field);
 }
 
 /* One that says something of the message; its line is that of the original. */

@@ -30,6 +30,21 @@ static void flight_end(struct connection *c) {
     c->in_flight = NULL;
 }
 
+/* --- Its handle ------------------------------------------------------------------------------- */
+
+static struct connection *connection_of(void *handle) {
+    return (struct connection *)((char *)handle - offsetof(struct connection, uv));
+}
+
+/* The number of its socket, or -1. It is asked twice for each message, where libuv takes 20
+ * instructions to tell it, and libuv's handle has room for it. */
+static int socket_of(struct connection *c) {
+    uv_os_fd_t fd;
+    if (!c->uv.handle.data && uv_fileno(&c->uv.handle, &fd) == 0)
+        c->uv.handle.data = (void *)((intptr_t)fd + 1);
+    return (int)((intptr_t)c->uv.handle.data - 1);
+}
+
 /* --- Life ------------------------------------------------------------------------------------- */
 
 static void on_timer(struct timer *timer);
@@ -50,7 +65,6 @@ struct connection *connection_new(struct loop *loop, uv_handle_type type) {
         uv_tcp_init(loop->uv, &c->uv.tcp);
     else
         uv_pipe_init(loop->uv, connection_pipe(c), 0);
-    c->uv.handle.data = c;
     c->next = loop->connections;
     c->link = &loop->connections;
     if (c->next)
@@ -83,7 +97,7 @@ static void forget_dirty(struct connection *c) {
 }
 
 static void on_closed(uv_handle_t *handle) {
-    struct connection *c = handle->data;
+    struct connection *c = connection_of(handle);
     forget_dirty(c);
     drop_output(c);
     flight_end(c);
@@ -179,13 +193,9 @@ static char *read_place(const struct connection *c) {
 
 /* As libuv counts: 0 is nothing yet. */
 static ssize_t receive(struct connection *c) {
-    uv_os_fd_t fd;
     ssize_t n;
-    int error = uv_fileno(&c->uv.handle, &fd);
-    if (error)
-        return error;
     do
-        n = recv(fd, read_place(c), c->read_limit ? c->read_limit : LOOP_READ_BUFFER, 0);
+        n = recv(socket_of(c), read_place(c), c->read_limit ? c->read_limit : LOOP_READ_BUFFER, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
@@ -196,7 +206,7 @@ static ssize_t receive(struct connection *c) {
  * is given no room, and tells `on_read` next, as is documented of UV_ENOBUFS. Not everything is
  * done in here, since a stream must not be stopped before that. */
 static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    struct connection *c = handle->data;
+    struct connection *c = connection_of(handle);
     c->loop->received = receive(c);
     *buf = uv_buf_init(NULL, 0);
 }
@@ -233,7 +243,7 @@ static void take(struct connection *c, ssize_t n) {
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-    struct connection *c = stream->data;
+    struct connection *c = connection_of(stream);
     take(c, n == UV_ENOBUFS ? c->loop->received : n);
 }
 
@@ -386,10 +396,9 @@ int connection_write_shared(struct connection *c, const struct part *part) {
 }
 
 static void all_sent(struct connection *c) {
-    uv_os_fd_t fd;
-    if (c->linger_when_sent && !c->lingering && uv_fileno(&c->uv.handle, &fd) == 0) {
+    if (c->linger_when_sent && !c->lingering) {
         c->lingering = true;
-        shutdown(fd, SHUT_WR);
+        shutdown(socket_of(c), SHUT_WR);
         connection_set_deadline(c, LINGER_TIME);
         connection_read_start(c);
     } else if (c->close_when_sent && !c->lingering) {
@@ -455,9 +464,8 @@ static __attribute__((noinline)) int try_all(struct connection *c) {
  * go, libuv is asked why. */
 static int try_write(struct connection *c, const struct chunk *chunk) {
     size_t n = chunk->end - chunk->start;
-    uv_os_fd_t fd;
-    if (!chunk->next && n <= INT32_MAX && uv_fileno(&c->uv.handle, &fd) == 0) {
-        ssize_t sent = send(fd, chunk->bytes + chunk->start, n, MSG_NOSIGNAL);
+    if (!chunk->next && n <= INT32_MAX) {
+        ssize_t sent = send(socket_of(c), chunk->bytes + chunk->start, n, MSG_NOSIGNAL);
         if (sent >= 0)
             return (int)sent;
     }

@@ -63,7 +63,8 @@ struct connection {
         uv_handle_t handle;
         uv_stream_t stream;
         uv_tcp_t tcp;
-    } uv; /* last: a pipe is larger, and then the connection is, too */
+    } uv; /* last: a pipe is larger, and then the connection is, too. Its `data` is not for others
+           */
 };
 
 /* The reason of an end that is none: both sides wished it. */

@@ -131,6 +131,20 @@ static void test_requests(void **state) {
     check("GET /a?b#c HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
           (struct expected){
               .method = "GET", .url = "/a?b#c", .headers = "Host=a\nConnection=close\n"});
+    check("GET / HTTP/1.1\r\nHost: a\r\nconnection: Close\r\n\r\n",
+          (struct expected){.method = "GET", .url = "/", .headers = "Host=a\nconnection=Close\n"});
+    check("GET / HTTP/1.1\r\nHost: a\r\nCache-Busy: close\r\n\r\n", /* a name as long */
+          (struct expected){.method = "GET",
+                            .url = "/",
+                            .headers = "Host=a\nCache-Busy=close\n",
+                            .keep_alive = true});
+    check("GET / HTTP/1.1\r\nConnection: close\r\nHost: a\r\nConnection: keep-alive\r\n\r\n",
+          (struct expected){.method = "GET",
+                            .url = "/",
+                            .headers = "Connection=close\nHost=a\nConnection=keep-alive\n"});
+    check("GET / HTTP/1.0\r\nConnection: close\r\n\r\n",
+          (struct expected){
+              .method = "GET", .url = "/", .headers = "Connection=close\n", .is_1_0 = true});
     check("OPTIONS * HTTP/1.0\r\n\r\n",
           (struct expected){.method = "OPTIONS", .url = "*", .headers = "", .is_1_0 = true});
     check("HEAD http://b/c HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
@@ -168,6 +182,12 @@ static void test_upgrade(void **state) {
               .keep_alive = true,
               .upgrade = true,
           });
+    check("GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\nConnection: Upgrade\r\n"
+          "Upgrade: x\r\n\r\n",
+          (struct expected){.method = "GET",
+                            .url = "/",
+                            .headers = "Host=a\nConnection=close\nConnection=Upgrade\nUpgrade=x\n",
+                            .upgrade = true});
     check("POST / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: x\r\nContent-Length: 2"
           "\r\n\r\nab",
           (struct expected){
