@@ -208,7 +208,7 @@ static ssize_t receive(struct connection *c) {
 static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
     struct connection *c = connection_of(handle);
     c->loop->received = receive(c);
-    *buf = uv_buf_init(NULL, 0);
+    *buf = (uv_buf_t){0};
 }
 
 void connection_deliver(struct connection *c, char *data, ssize_t n) {

@@ -63,8 +63,7 @@ struct connection {
         uv_handle_t handle;
         uv_stream_t stream;
         uv_tcp_t tcp;
-    } uv; /* last: a pipe is larger, and then the connection is, too. Its `data` is not for others
-           */
+    } uv; /* last: a pipe is larger, and then this is. Its `data` is the connection's own */
 };
 
 /* The reason of an end that is none: both sides wished it. */
