@@ -100,6 +100,8 @@ static int on_url(llhttp_t *llhttp, const char *at, size_t n) {
 static int on_url_complete(llhttp_t *llhttp) {
     struct http1_parser *p = (struct http1_parser *)llhttp;
     p->exchange->url = p->url.data;
+    if (llhttp->method == HTTP_PRI) /* HTTP/2's preface: llhttp would wait for the rest of it */
+        return fail(p, 400);
     return 0;
 }
 
@@ -391,11 +393,7 @@ static llhttp_errno_t feed_plain_head(struct http1_parser *p, const struct plain
         return err ? err : (llhttp_errno_t)fail(p, 500);
     for (uint64_t left = head->framing; left && !err; left &= left - 1)
         err = take_framing(p, head, &p->exchange->headers.list[__builtin_ctzll(left)], shift);
-    if (!err)
-        err = feed_line(p, head->end, head->end + strlen("\r\n"));
-    if (!err && !p->head_done) /* PRI: llhttp waits for the rest of HTTP/2's preface */
-        return (llhttp_errno_t)fail(p, 400);
-    return err;
+    return err ? err : feed_line(p, head->end, head->end + strlen("\r\n"));
 }
 
 /* --- Driving ---------------------------------------------------------------------------------- */

@@ -326,6 +326,7 @@ static void test_request_lines(void **state) {
     REFUSE("GET / RTSP/1.0\r\nHost: a\r\n\r\n");
     REFUSE("SOURCE / ICE/1.0\r\nHost: a\r\n\r\n");
     REFUSE("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+    REFUSE("PRI / HTTP/1.1\r\n\r\n");
     REFUSE("PRI / HTTP/1.1\r\nHost: a\r\n\r\n");
     REFUSE("PRI * HTTP/1.1\r\nHost: a\r\nX: b\r\n\r\nSM\r\n\r\n");
 }
