@@ -175,7 +175,9 @@ static void hang_up(struct call *call) {
 /* --- The request ------------------------------------------------------------------------------ */
 
 static int port_of(const struct address *address) {
-    return address->url.port ? atoi(address->url.port) : address->secure ? 443 : 80;
+    return address->url.port ? (int)strtol(address->url.port, NULL, 10)
+           : address->secure ? 443
+                             : 80;
 }
 
 /* "[::1]" without its brackets. */

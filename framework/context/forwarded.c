@@ -303,7 +303,7 @@ static int parse_bits(const char *text, int width) {
     size_t digits = strspn(text, "0123456789");
     if (digits > 0 && !text[digits]) {
         text += strspn(text, "0");
-        return strlen(text) > 3 ? -1 : atoi(text);
+        return strlen(text) > 3 ? -1 : (int)strtol(text, NULL, 10);
     }
     return width == 32 ? parse_mask(text) : -1;
 }

@@ -71,7 +71,7 @@ static int shortest_digits(double number, char digits[32]) {
     while (end > digits + 1 && end[-1] == '0')
         end--;
     *end = '\0';
-    return atoi(at + 1) + 1;
+    return (int)strtol(at + 1, NULL, 10) + 1;
 }
 
 /* As JavaScript has it: 1e+21, 100, 0.5, 0.000001, 1e-7. */

@@ -245,7 +245,7 @@ static const char *escape(struct context *context, const char *text, const char 
         return NULL;
     for (; *text; text++) {
         if (strchr(special, *text))
-            to += sprintf(to, "%%%02X", (unsigned char)*text);
+            to += snprintf(to, 4, "%%%02X", (unsigned char)*text); /* of 3 * strlen + 1 */
         else
             *to++ = *text;
     }

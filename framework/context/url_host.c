@@ -46,7 +46,8 @@ static void write_ipv6(char text[IPV6_SIZE], const struct in6_addr *address) {
             *to++ = ':';
             i += zeros - 1;
         } else {
-            to += sprintf(to, "%s%x", to[-1] == '[' || to[-1] == ':' ? "" : ":", pieces[i]);
+            const char *colon = to[-1] == '[' || to[-1] == ':' ? "" : ":";
+            to += snprintf(to, (size_t)(text + IPV6_SIZE - to), "%s%x", colon, pieces[i]);
         }
     }
     memcpy(to, "]", 2);

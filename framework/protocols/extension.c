@@ -213,15 +213,16 @@ static const char *read_terms(struct terms *terms, struct extension_reader *read
 }
 
 static void write_terms(char text[DEFLATE_TEXT_SIZE], const struct terms *terms) {
-    char *at = text + sprintf(text, NAME);
+    const char *end = text + DEFLATE_TEXT_SIZE; /* there is room for all parameters */
+    char *at = text + snprintf(text, DEFLATE_TEXT_SIZE, NAME);
     for (size_t i = 0; i < terms->count; i++) {
         enum parameter parameter = terms->order[i];
         int value = terms->values[parameter];
         if (value == 0)
             continue; /* it was taken out again */
-        at += sprintf(at, "; %s", parameter_names[parameter]);
+        at += snprintf(at, (size_t)(end - at), "; %s", parameter_names[parameter]);
         if (value != PRESENT)
-            at += sprintf(at, "=%d", value);
+            at += snprintf(at, (size_t)(end - at), "=%d", value);
     }
 }
 

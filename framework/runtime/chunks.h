@@ -49,8 +49,8 @@ bool chunks_append(struct chunks *chunks, struct loop *loop, const char *data, s
 /* Append bytes that others hold as well. False when there is no memory. */
 bool chunks_share(struct chunks *chunks, struct loop *loop, const struct part *part);
 
-/* The same for those that lie right behind the last ones: which need nothing for it. False if they
- * don't. */
+/* The same for those that lie right behind the last ones, whose piece becomes longer: that takes no
+ * memory. False if they don't. */
 bool chunks_join(struct chunks *chunks, const struct part *part);
 
 /* Point to the bytes at the front, at most `limit` pieces. Returns how many. */

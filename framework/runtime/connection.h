@@ -105,8 +105,8 @@ void connection_set_deadline(struct connection *connection, uint64_t millisecond
  */
 int connection_write(struct connection *connection, const void *data, size_t n);
 
-/* Write bytes that others write as well: they are held as long as they wait, not copied. Returns as
- * connection_write does. */
+/* Write bytes that others write as well: they are held as long as they wait; few of them behind
+ * other output are copied. Returns as connection_write does. */
 int connection_write_shared(struct connection *connection, const struct part *part);
 
 /* Room for `n` bytes in a row, to be filled and then committed; NULL when there is no memory, or

@@ -1,5 +1,7 @@
 #include "runtime/pile.h"
 
+#include <stdbool.h>
+
 static bool is_held(const struct pile *pile) {
     return pile->bytes->references > 1;
 }

@@ -8,11 +8,8 @@
 
 #include "runtime/shared.h"
 
-#include <stdbool.h>
-
 #define PILE_SIZE 16384
-#define PILE_LARGEST                                                                               \
-    1024 /* what is larger is better by itself: whoever waits for it keeps it all */
+#define PILE_LARGEST 1024 /* what is larger lies by itself: whoever holds some keeps the pile */
 
 struct pile {
     struct shared *bytes; /* PILE_SIZE of them, or NULL */
