@@ -624,7 +624,7 @@ describe('answers', () => {
     const { deferred, order } = await seen(server.port)
     assert.deepEqual([deferred - before.deferred, order], [3, '321'])
     const client = await Client.connect(server.port)
-    client.send(get('/defer?ms=150'))
+    client.send(get('/defer?ms=600'))
     await busy(server.port)
     client.reset()
     const after = await eventually(async () => {
@@ -1095,7 +1095,7 @@ describe('bodies', () => {
   test('Expect: 100-continue is answered when the body is read', async () => {
     for (const expectation of ['100-continue', '100-Continue']) {
       const client = await Client.connect(server.port)
-      client.send(expecting('/echo/sleep?ms=300', 5, expectation))
+      client.send(expecting('/echo/sleep?ms=800', 5, expectation))
       await busy(server.port)
       assert.equal(client.received, '')
       assert.equal(await client.bytes(CONTINUE.length), CONTINUE)
@@ -1908,16 +1908,16 @@ describe('clients that go away', () => {
 
   // Each leaves while something else is awaited; `canceled` tells whether that notices.
   const places = {
-    'in a sleep': { text: get('/sleep?ms=250'), canceled: 0 },
-    'in a thread': { text: get('/work?ms=250'), canceled: 0 },
-    'in a future': { text: get('/future?ms=250'), canceled: 0 },
+    'in a sleep': { text: get('/sleep?ms=600'), canceled: 0 },
+    'in a thread': { text: get('/work?ms=600'), canceled: 0 },
+    'in a future': { text: get('/future?ms=600'), canceled: 0 },
     'in a body that it has not sent': { text: request('POST', '/echo', 'Content-Length: 10\r\n', 'abc'), canceled: 1 },
     'in a body that is read in pieces': { text: request('POST', '/count', 'Transfer-Encoding: chunked\r\n', '3\r\nabc\r\n'), canceled: 1 },
     'in a stream': { text: get('/stream?count=100&size=10&ms=10'), canceled: 1 },
     'in a stream that waits for it': { text: get('/stream?count=1024&size=65536'), canceled: 1 },
     'in one huge piece': { text: get('/stream?count=1&size=30000000'), canceled: 1 },
     'in a file': { text: get('/file'), canceled: 0 },
-    'in a pipeline': { text: get('/sleep?ms=100').repeat(3), canceled: 0 }
+    'in a pipeline': { text: get('/sleep?ms=200').repeat(3), canceled: 0 }
   }
   for (const [name, { text, canceled }] of Object.entries(places)) {
     test(`by a reset, ${name}`, async () => {
@@ -1941,6 +1941,7 @@ describe('clients that go away', () => {
       const before = await seen(server.port)
       await closedBy(server.port, async () => {
         const client = await Client.connect(server.port)
+        client.socket.once('data', () => client.socket.pause()) // or it might have everything too soon
         client.send(text)
         await busy(server.port)
         client.close()
@@ -2034,7 +2035,7 @@ describe('stderr', () => {
       await isIdle(port) // or the server may hear of the next one before it hears that this one is gone
     }
     const client = await Client.connect(port)
-    client.send(get('/sleep?ms=250'))
+    client.send(get('/sleep?ms=800'))
     await busy(port)
     client.reset()
     await isIdle(port)

@@ -499,7 +499,7 @@ describe('fragments', () => {
       peer.do('stream 65536 512;send done')
       if (pause) {
         await sleep(pause)
-        assert.equal((await statsOf(server)).coroutines, 1, 'the handler waits')
+        await eventually(async () => (await statsOf(server)).coroutines === 1, 'the handler waits')
         assert.equal(await at(server, 'broadcast between'), '1')
         peer.socket.resume()
       }
@@ -675,7 +675,7 @@ describe('slow receivers', () => {
     const peer = await stalled({})
     peer.do('size 12000000;flush;buffered;send flushed')
     await sleep(100)
-    assert.equal((await statsOf(server)).coroutines, 1, 'it waits')
+    await eventually(async () => (await statsOf(server)).coroutines === 1, 'it waits')
     peer.socket.resume()
     assert.equal((await peer.message()).payload.length, 12_000_000)
     assert.equal(await peer.nextMessage(), 'text flushed')
@@ -1052,7 +1052,7 @@ describe('caps', () => {
           peer.end()
         }
         const peer = new Peer(server)
-        peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 20' })))
+        peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 500' })))
         await eventually(async () => (await statsOf(server)).coroutines > 0, 'it waits')
         peer.reset()
         await isAtRest(server)
@@ -1064,7 +1064,7 @@ describe('caps', () => {
     test('those that wait for an answer count, too', async () => {
       const waiting = await each(3, async () => {
         const peer = new Peer(server)
-        peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 300' })))
+        peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 2000' })))
         return peer
       })
       await eventually(async () => (await statsOf(server)).coroutines === 3, 'they wait')

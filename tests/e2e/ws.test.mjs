@@ -298,7 +298,7 @@ describe('handshake', () => {
     ]) {
       const id = newId()
       const peer = new Peer(server)
-      peer.socket.write(upgradeRequest(told('pass sleep 300;attach', `&id=${id}`)))
+      peer.socket.write(upgradeRequest(told('pass sleep 800;attach', `&id=${id}`)))
       await eventually(async () => (await statsOf(server)).coroutines > 0, 'the middleware waits')
       leave(peer)
       await isAtRest(server)
@@ -1322,7 +1322,7 @@ describe('handlers', () => {
   test('reset in the middle of a handler', async () => {
     const id = newId()
     const peer = await Peer.open(server, `/do?id=${id}`)
-    peer.send(frame(TEXT, 'pass sleep 60;state;send x'), frame(TEXT, 'send never'))
+    peer.send(frame(TEXT, 'pass sleep 600;state;send x'), frame(TEXT, 'send never'))
     await eventually(async () => (await statsOf(server)).coroutines === 1, 'the handler')
     peer.reset()
     assert.deepEqual(await notesAfter(id),
