@@ -1,6 +1,7 @@
 /*
  * HTTP/1.1 requests, parsed by llhttp: the only file that knows it is http1_parser.c. Of a plain
- * head (plain_head.h) it gets the lines that say where the message ends and what comes behind it.
+ * head (plain_head.h) it gets the lines that say where the message ends and what comes behind it;
+ * and nothing, if that goes without saying: of GET and HEAD, without a field of that kind.
  *
  * A parser lives as long as its request, and in the request's arena: an idle connection has none.
  * It stops behind the headers, and behind the message, so that whoever drives it decides when to go

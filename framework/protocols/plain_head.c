@@ -102,6 +102,7 @@ static ALWAYS_INLINE const char *read_request_line(struct plain_head *head, cons
         memcmp(at, version, strlen(version)) != 0)
         return NULL;
     at += strlen(version) + 1;
+    head->minor = at[-1];
     return is_crlf(at) ? at + 2 : NULL;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The head of a request that lies there as one piece and has nothing unusual: nearly all are like
  * that. Its lines are told apart here, sixteen bytes at a time, so that llhttp need only see those
- * that make a difference to it.
+ * that make a difference to it; if it is GET or HEAD of a path, and has none of them, it sees
+ * nothing.
  *
  * What is not plain is llhttp's, from the first byte on, and so is its judgement: this accepts less
  * than http1_parser.c does without it, and never anything else (tests/fuzz/parsers.c compares the
@@ -15,6 +16,7 @@
 struct plain_head {
     const char *url;
     size_t url_length;
+    char minor;         /* the x of HTTP/1.x, whatever it is */
     const char *fields; /* where they begin */
     const char *end;    /* the empty line behind them */
     /* A bit for each field that says something of the message itself: Host, Expect, Upgrade,

@@ -162,6 +162,71 @@ static void test_requests(void **state) {
               .method = "DELETE", .url = "/a", .headers = "Host=a\n", .keep_alive = true});
 }
 
+/* What one piece says, of which llhttp sees little or nothing, is what llhttp says of single bytes.
+ */
+static void check_one_piece(const char *text) {
+    struct parsed whole, bytes;
+    size_t n = strlen(text);
+    parse_cut(&whole, text, n, n, n);
+    parse_bytes(&bytes, text, n);
+    if (whole.result != bytes.result)
+        fail_msg("%d and %d: %s", whole.result, bytes.result, text);
+    if (whole.result == PARSE_ERROR) {
+        assert_int_equal(http1_parser_status(whole.parser), http1_parser_status(bytes.parser));
+    } else {
+        assert_int_equal(whole.used, bytes.used);
+        assert_string_equal(whole.exchange.method, bytes.exchange.method);
+        assert_string_equal(whole.exchange.url, bytes.exchange.url);
+        assert_int_equal(whole.exchange.content_length, bytes.exchange.content_length);
+        assert_int_equal(whole.exchange.upgrade, bytes.exchange.upgrade);
+        assert_int_equal(whole.exchange.headers.count, bytes.exchange.headers.count);
+        assert_int_equal(http1_parser_keep_alive(whole.parser),
+                         http1_parser_keep_alive(bytes.parser));
+        assert_int_equal(http1_parser_is_1_0(whole.parser), http1_parser_is_1_0(bytes.parser));
+        assert_int_equal(http1_parser_expects(whole.parser), http1_parser_expects(bytes.parser));
+    }
+    end(&whole);
+    end(&bytes);
+}
+
+static void test_one_piece(void **state) {
+    static const char *const methods[] = {"GET",  "HEAD",   "POST",    "DELETE", "OPTIONS",
+                                          "GETS", "HEADER", "G",       "get",    "CONNECT",
+                                          "PRI",  "SOURCE", "M-SEARCH"};
+    static const char *const targets[] = {
+        "/",  "/a?b#c#d?e", "*",         "http://a/b", "a:80", "//a/b", "/\"<>\\^`{|}", "?/", "#",
+        "/%", "ftp:a",      "http://b/", "HTTP://a/",  "a/b",  "/*"};
+    static const char *const versions[] = {"1.1", "1.0", "1.2", "1.x", "0.9", "2.0"};
+    static const char *const fields[] = {
+        "",
+        "Host: a\r\n",
+        "Host: a\r\nHost: a\r\n",
+        "Host: a b\r\n",
+        "Connection: close\r\nHost: a\r\n",
+        "Host: a\r\nCONNECTION: keep-alive\r\n",
+        "Host: a\r\nConnection: Upgrade\r\n",
+        "Host: a\r\nConnection: close, Upgrade\r\nUpgrade: b\r\n",
+        "Host: a\r\nUpgrade: b\r\n",
+        "Host: a\r\nProxy-Connection: close\r\n",
+        "Host: a\r\nContent-Length: 0\r\n",
+        "Host: a\r\nContent-Length: 1\r\n",
+        "Host: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n",
+        "Host: a\r\nTransfer-Encoding: chunked\r\n",
+        "Host: a\r\nTransfer-Encoding: gzip\r\n",
+        "Host: a\r\nExpect: 100-continue\r\n",
+    };
+    char text[256];
+#define EACH(i, list) for (size_t i = 0; i < sizeof(list) / sizeof *(list); i++)
+    EACH(m, methods)
+    EACH(t, targets)
+    EACH(v, versions)
+    EACH(f, fields) {
+        snprintf(text, sizeof text, "%s %s HTTP/%s\r\n%s\r\nG", methods[m], targets[t], versions[v],
+                 fields[f]);
+        check_one_piece(text);
+    }
+}
+
 static void test_headers(void **state) {
     check("GET / HTTP/1.1\r\nHost:a\r\nX:\r\nX: \r\nX:\t b \t c \t\r\n!#$%&'*+-.^_`|~: :,\"\x80\xff"
           "\r\n\r\n",
@@ -535,6 +600,7 @@ static void test_extensions_and_trailers(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_requests),
+        cmocka_unit_test(test_one_piece),
         cmocka_unit_test(test_headers),
         cmocka_unit_test(test_upgrade),
         cmocka_unit_test(test_bodies),
