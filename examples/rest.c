@@ -156,7 +156,7 @@ static int execute(struct job *job, const char *text) {
 /* Does If-Match name this version? */
 static bool matches(const char *if_match, sqlite3_int64 version) {
     char tag[32];
-    size_t size, length = (size_t)sprintf(tag, "\"%lld\"", (long long)version);
+    size_t size, length = (size_t)snprintf(tag, sizeof tag, "\"%lld\"", (long long)version);
     if (strcmp(if_match, "*") == 0)
         return true;
     for (; *(if_match += strspn(if_match, ", \t")); if_match += size) {

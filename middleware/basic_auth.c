@@ -126,10 +126,11 @@ static struct secret secret_of(const char *text) {
 
 /* A quoted string of HTTP. NULL when there is no memory. */
 static char *challenge_for(const char *realm) {
-    char *challenge = malloc(sizeof "Basic realm=\"\"" + 2 * strlen(realm));
+    static const char begin[] = "Basic realm=\"";
+    char *challenge = malloc(sizeof begin + strlen("\"") + 2 * strlen(realm));
     if (!challenge)
         return NULL;
-    char *at = challenge + sprintf(challenge, "Basic realm=\"");
+    char *at = stpcpy(challenge, begin);
     for (; *realm; realm++) {
         if (*realm == '"' || *realm == '\\')
             *at++ = '\\';

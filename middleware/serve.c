@@ -138,17 +138,21 @@ static middleware_t failed(struct serve *serve, const char *error) {
     return (middleware_t){run, serve, serve ? destroy : NULL, "serve", error};
 }
 
+/* NULL when there is no memory. */
+static char *joined(const char *a, const char *between, const char *b) {
+    size_t size = strlen(a) + strlen(between) + strlen(b) + 1;
+    char *text = malloc(size);
+    if (text)
+        snprintf(text, size, "%s%s%s", a, between, b);
+    return text;
+}
+
 static char *absolute(const char *root) {
     char directory[PATH_MAX];
     size_t size = sizeof directory;
     if (*root == '/')
         return strdup(root);
-    if (uv_cwd(directory, &size))
-        return NULL;
-    char *path = malloc(size + strlen(root) + 2);
-    if (path)
-        sprintf(path, "%s/%s", directory, root);
-    return path;
+    return uv_cwd(directory, &size) ? NULL : joined(directory, "/", root);
 }
 
 /* What is wrong with the root, or NULL. */
@@ -190,8 +194,6 @@ middleware_t serve(const char *root, const serve_options_t *options) {
     const char *error = check_root(serve->root);
     if (!error)
         return (middleware_t){run, serve, destroy, serve->root, NULL};
-    serve->error = malloc(strlen(serve->root) + strlen(error) + 3);
-    if (serve->error)
-        sprintf(serve->error, "%s: %s", serve->root, error);
+    serve->error = joined(serve->root, ": ", error);
     return failed(serve, serve->error ? serve->error : error);
 }
