@@ -1316,8 +1316,8 @@ describe('a number of connections and handlers', () => {
   })
 
   test('more handlers are 503', async () => {
-    const [one, two] = await each(2, async () => (await Client.connect(server.port)).send(get('/sleep?ms=500')))
-    await sleep(150)
+    const [one, two] = await each(2, async () => (await Client.connect(server.port)).send(get('/sleep?ms=1000')))
+    await sleep(200)
     assert.equal(await transcript(server.port, get('/text')), bare('503 Service Unavailable'))
     assert.equal((await one.response()).body, 'slept')
     assert.equal((await two.response()).body, 'slept')

@@ -1013,6 +1013,7 @@ describe('handshakes that are none', () => {
       assert.equal(await knock(server, ['Host: a', ...lines], '/do?id=odd'), status)
       assert.deepEqual((await told()).slice(i), [`listener -${status} ${message}`])
     }
+    await isAtRest(server)
     const one = await connect(server)
     assert.equal(await knock(server, ['Host: a'], '/do?id=odd'), 503)
     assert.equal((await told()).length, 3, 'of one too many it does not')
@@ -1051,6 +1052,7 @@ describe('caps', () => {
           await peer.when(() => undefined, 'the end')
           peer.end()
         }
+        await isAtRest(server)
         const peer = new Peer(server)
         peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 500' })))
         await eventually(async () => (await statsOf(server)).coroutines > 0, 'it waits')
@@ -1062,6 +1064,7 @@ describe('caps', () => {
     })
 
     test('those that wait for an answer count, too', async () => {
+      await isAtRest(server) // those who said goodbye may count for a moment
       const waiting = await each(3, async () => {
         const peer = new Peer(server)
         peer.socket.write(upgradeRequest(pathOf('/do', { first: 'sleep 2000' })))
