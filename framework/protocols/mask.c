@@ -59,21 +59,70 @@ static inline uint64_t mask_word(unsigned char *to, const unsigned char *from, u
     return word;
 }
 
+#if defined __x86_64__ && defined __GNUC__
+
+/* Registers of the double width, which most processors have, and the compiler must not count on:
+ * 16 KiB take a third less time. Returns how many bytes are done, all but a few. */
+typedef uint64_t quad __attribute__((vector_size(32)));
+
+enum { WIDE = 256 }; /* from here on it is worth the question */
+
+__attribute__((target("avx2"))) static size_t
+mask_wide(unsigned char *to, const unsigned char *from, size_t n, uint64_t key, uint64_t *written) {
+    quad four = {key, key, key, key}, all = {0}, a, b, c, d;
+    size_t done = 0;
+
+    for (; n - done >= 4 * sizeof(quad); done += 4 * sizeof(quad)) {
+        memcpy(&a, from + done, sizeof a);
+        memcpy(&b, from + done + 32, sizeof b);
+        memcpy(&c, from + done + 64, sizeof c);
+        memcpy(&d, from + done + 96, sizeof d);
+        a ^= four;
+        b ^= four;
+        c ^= four;
+        d ^= four;
+        memcpy(to + done, &a, sizeof a);
+        memcpy(to + done + 32, &b, sizeof b);
+        memcpy(to + done + 64, &c, sizeof c);
+        memcpy(to + done + 96, &d, sizeof d);
+        all |= (a | b) | (c | d);
+    }
+    *written = all[0] | all[1] | all[2] | all[3];
+    return done;
+}
+
+static size_t mask_if_wide(unsigned char *to, const unsigned char *from, size_t n, uint64_t key,
+                           uint64_t *written) {
+    return n >= WIDE && __builtin_cpu_supports("avx2") ? mask_wide(to, from, n, key, written) : 0;
+}
+
+#else
+
+static size_t mask_if_wide(unsigned char *to, const unsigned char *from, size_t n, uint64_t key,
+                           uint64_t *written) {
+    return 0;
+}
+
+#endif
+
 bool mask_copy(void *to, const void *from, size_t n, const uint8_t key[4], size_t offset) {
     unsigned char *out = to;
     const unsigned char *in = from;
     uint32_t half = rotate(key, offset);
-    uint64_t word = (uint64_t)half << 32 | half, written;
+    uint64_t word = (uint64_t)half << 32 | half, written = 0;
     pair two = {word, word}, pairs = {0};
     uint8_t bytes[HALF];
+    size_t done = mask_if_wide(out, in, n, word, &written);
 
+    if (done) /* else there may be no place either */
+        n -= done, out += done, in += done;
     for (; n >= 2 * BLOCK; n -= 2 * BLOCK, out += 2 * BLOCK, in += 2 * BLOCK) {
         pairs |= mask_block(out, in, two);
         pairs |= mask_block(out + BLOCK, in + BLOCK, two);
     }
     for (; n >= PAIR; n -= PAIR, out += PAIR, in += PAIR)
         pairs |= mask_pair(out, in, two);
-    written = pairs[0] | pairs[1];
+    written |= pairs[0] | pairs[1];
     if (n >= WORD) {
         written |= mask_word(out, in, word);
         n -= WORD, out += WORD, in += WORD;

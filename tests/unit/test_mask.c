@@ -12,7 +12,7 @@
 
 static const uint8_t key[4] = {0x37, 0xFA, 0x21, 0x3D};
 
-enum { MAX = 300, GUARD = 16 };
+enum { MAX = 560, GUARD = 16 };
 
 static uint8_t payload[MAX];
 
@@ -139,7 +139,7 @@ static void ascii(void **state) {
     uint8_t text[MAX + 1], masked[MAX + 1], to[MAX + 1];
 
     memset(text, 'a', sizeof text);
-    for (size_t n = 0; n <= 200; n++)
+    for (size_t n = 0; n <= 420; n++)
         for (size_t bad = 0; bad <= n; bad++) {
             text[bad] = bad % 2 ? 0x80 : 0xFF;
             mask_bytewise(masked, text, n + 1, 1);
