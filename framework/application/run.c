@@ -146,9 +146,10 @@ bool app_draining(const app_t *app) {
     return app && app->closing;
 }
 
-/* The first signal drains, the second cuts. */
+/* The first signal drains, the second cuts. What was read before it came is dealt with first. */
 static void on_signal(uv_signal_t *handle, int number) {
     struct app *app = handle->data;
+    connection_take_reads(&app->loop);
     if (app->closing)
         app_cut(app);
     else

@@ -85,20 +85,31 @@ static void drop_output(struct connection *c) {
         chunks_drop(&c->filter->sealed, c->loop);
 }
 
-/* Take it out of the list. As a rule it is the first. */
-static void forget_dirty(struct connection *c) {
-    struct connection **link = &c->loop->dirty;
-    if (!c->dirty)
+static void enter_dirty(struct connection *c, struct connection **list) {
+    c->next_dirty = *list;
+    c->dirty_link = list;
+    if (c->next_dirty)
+        c->next_dirty->dirty_link = &c->next_dirty;
+    *list = c;
+}
+
+static void leave_dirty(struct connection *c) {
+    if (!c->dirty_link)
         return;
-    while (*link != c)
-        link = &(*link)->next_dirty;
-    *link = c->next_dirty;
-    c->dirty = false;
+    *c->dirty_link = c->next_dirty;
+    if (c->next_dirty)
+        c->next_dirty->dirty_link = c->dirty_link;
+    c->dirty_link = NULL;
+}
+
+static void flush_all(struct connection **list) {
+    while (*list)
+        connection_flush(*list);
 }
 
 static void on_closed(uv_handle_t *handle) {
     struct connection *c = connection_of(handle);
-    forget_dirty(c);
+    leave_dirty(c);
     drop_output(c);
     flight_end(c);
     c->events->closed(c);
@@ -186,29 +197,17 @@ void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
 
 /* --- Reading ---------------------------------------------------------------------------------- */
 
-/* Behind the margin of the loop's buffer, if there is a filter. */
-static char *read_place(const struct connection *c) {
-    return c->filter ? c->loop->read_buffer + FILTER_MARGIN : c->loop->read_buffer;
-}
-
 /* As libuv counts: 0 is nothing yet. */
-static ssize_t receive(struct connection *c) {
+static ssize_t receive(struct connection *c, char *to, size_t room) {
     ssize_t n;
+    if (c->read_limit && c->read_limit < room)
+        room = c->read_limit;
     do
-        n = recv(socket_of(c), read_place(c), c->read_limit ? c->read_limit : LOOP_READ_BUFFER, 0);
+        n = recv(socket_of(c), to, room, 0);
     while (n < 0 && errno == EINTR);
     if (n < 0)
         return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
     return n == 0 ? UV_EOF : n;
-}
-
-/* libuv asks where to read to, and would call read(), which takes 100 ns longer than recv(): so it
- * is given no room, and tells `on_read` next, as is documented of UV_ENOBUFS. Not everything is
- * done in here, since a stream must not be stopped before that. */
-static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    struct connection *c = connection_of(handle);
-    c->loop->received = receive(c);
-    *buf = (uv_buf_t){0};
 }
 
 void connection_deliver(struct connection *c, char *data, ssize_t n) {
@@ -222,10 +221,8 @@ void connection_deliver(struct connection *c, char *data, ssize_t n) {
     }
 }
 
-/* `n` bytes lie in the loop's buffer, or an error, or the end. */
-static void take(struct connection *c, ssize_t n) {
-    if (n == 0)
-        return;
+/* What it brings about in `c` is sent with the others' answers. */
+static void take(struct connection *c, char *data, ssize_t n) {
     if (n > 0)
         c->loop->counts.bytes_received += (uint64_t)n;
     if (c->lingering || c->close_when_sent) {
@@ -233,27 +230,84 @@ static void take(struct connection *c, ssize_t n) {
             connection_close(c, CONNECTION_DONE, 0);
         return; /* dropped unread */
     }
-    char *data = read_place(c);
     if (c->filter)
         c->filter->ops->receive(c->filter, data, n);
     else
         connection_deliver(c, data, n);
-    if (c->dirty || (c->filter && c->filter->waiting))
-        connection_flush(c);
+    if (c->dirty_link || (c->filter && c->filter->waiting)) {
+        leave_dirty(c);
+        enter_dirty(c, &c->loop->answered);
+    }
+}
+
+/* Others may have closed the connection meanwhile, or stopped it: then the end is found again when
+ * it goes on. */
+static void take_arrivals(struct loop *loop) {
+    for (unsigned i = 0; i < loop->arrival_count; i++) {
+        const struct arrival *arrival = &loop->arrivals[i];
+        struct connection *c = arrival->connection;
+        if (c->reading || (arrival->n > 0 && !c->closing))
+            take(c, arrival->data, arrival->n);
+    }
+    loop->arrival_count = 0;
+    loop->arrived = 0;
+}
+
+void connection_take_reads(struct loop *loop) {
+    take_arrivals(loop);
+    flush_all(&loop->answered);
+    loop->reads = 0;
+}
+
+/* It waits in the loop's buffer, behind what was read before. */
+static void read_plain(struct connection *c) {
+    struct loop *loop = c->loop;
+    char *place = loop->read_buffer + loop->arrived;
+    ssize_t n = receive(c, place, LOOP_READ_BUFFER - loop->arrived);
+    if (n == 0)
+        return;
+    loop->arrivals[loop->arrival_count++] = (struct arrival){c, place, n};
+    loop->arrived += n > 0 ? (size_t)n : 0;
+}
+
+/* A filter takes the whole buffer, and at once. */
+static void read_sealed(struct connection *c) {
+    struct loop *loop = c->loop;
+    char *place = loop->read_buffer + FILTER_MARGIN;
+    take_arrivals(loop);
+    ssize_t n = c->reading ? receive(c, place, LOOP_READ_BUFFER) : 0;
+    if (n != 0)
+        take(c, place, n);
+}
+
+/* libuv asks where to read to, and would call read(), which takes 100 ns longer than recv(): so it
+ * is given no room, and tells `on_read` so, as is documented of UV_ENOBUFS. */
+static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
+    *buf = (uv_buf_t){0};
 }
 
 static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
     struct connection *c = connection_of(stream);
-    take(c, n == UV_ENOBUFS ? c->loop->received : n);
+    struct loop *loop = c->loop;
+    if (c->filter)
+        read_sealed(c);
+    else
+        read_plain(c);
+    if (++loop->reads == READS_TOGETHER || loop->arrived > READS_SIZE)
+        connection_take_reads(loop);
 }
 
 void connection_read_early(struct connection *c) {
     if (!c->reading || c->filter || c->loop->early_reads >= EARLY_READS)
         return;
     c->loop->early_reads++;
-    ssize_t n = receive(c);
-    if (n > 0) /* all else the loop will find */
-        take(c, n);
+    char *place = c->loop->read_buffer + c->loop->arrived;
+    ssize_t n = receive(c, place, LOOP_READ_BUFFER - c->loop->arrived);
+    if (n <= 0) /* the loop will find it */
+        return;
+    take(c, place, n);
+    if (c->dirty_link)
+        connection_flush(c);
 }
 
 void connection_read_start(struct connection *c) {
@@ -277,11 +331,8 @@ void connection_read_stop(struct connection *c) {
 /* --- Writing ---------------------------------------------------------------------------------- */
 
 static void mark_dirty(struct connection *c) {
-    if (c->dirty)
-        return;
-    c->dirty = true;
-    c->next_dirty = c->loop->dirty;
-    c->loop->dirty = c;
+    if (!c->dirty_link)
+        enter_dirty(c, &c->loop->dirty);
 }
 
 /* Without memory for it the stream is broken. */
@@ -474,7 +525,7 @@ static int try_write(struct connection *c, const struct chunk *chunk) {
 
 void connection_flush(struct connection *c) {
     struct chunks *out = outgoing(c);
-    forget_dirty(c);
+    leave_dirty(c);
     if (c->closing || c->in_flight)
         return;
     while (has_output(c)) {
@@ -499,8 +550,7 @@ void connection_flush(struct connection *c) {
 }
 
 void connection_flush_dirty(struct loop *loop) {
-    while (loop->dirty)
-        connection_flush(loop->dirty);
+    flush_all(&loop->dirty);
 }
 
 void connection_finish(struct connection *c, bool linger) {
@@ -508,8 +558,7 @@ void connection_finish(struct connection *c, bool linger) {
         return;
     c->close_when_sent = true;
     c->linger_when_sent = linger;
-    if (!c->dirty)
-        mark_dirty(c); /* the flush at the end of the turn closes it */
+    mark_dirty(c); /* the flush at the end of the turn closes it */
 }
 
 void connection_peer(const struct connection *c, char *text, size_t size) {

@@ -1,10 +1,10 @@
 /*
  * A connection: bytes in, bytes out, and a deadline, over a libuv stream.
  *
- * Reading goes into the one buffer of the loop, and the owner uses or copies what it wants before
- * it returns. What is written is collected in chunks and leaves when the owner has dealt with what
- * was read, or at the end of the turn: by uv_try_write, which costs one system call; only what the
- * kernel does not take at once is left to uv_write, one at a time.
+ * Reading goes into the one buffer of the loop, for a lot of connections (READS_TOGETHER), and the
+ * owner uses or copies what it wants before it returns. What is written is collected in chunks and
+ * leaves when the owners of the lot have dealt with what was read, or at the end of the turn: in
+ * one system call; only what the kernel does not take at once is left to uv_write, one at a time.
  *
  * connection_close may be called from anywhere, any number of times. After it the owner hears no
  * more but `closed`, from the loop and never from inside a call, and then the connection is gone.
@@ -46,13 +46,12 @@ struct connection {
     struct flight *in_flight;     /* given to uv_write; NULL when nothing is */
     size_t pending;               /* bytes in all of them */
     struct timer timer;
-    uint64_t deadline;               /* of the owner, 0 for none */
-    struct connection *next, **link; /* in loop->connections */
-    struct connection *next_dirty;
+    uint64_t deadline;                           /* of the owner, 0 for none */
+    struct connection *next, **link;             /* in loop->connections */
+    struct connection *next_dirty, **dirty_link; /* in loop->dirty or loop->answered, or NULL */
     unsigned read_limit;       /* the most to read at once; 0: what the loop's buffer holds */
     int16_t error;             /* 0, or what libuv said when it broke */
     close_reason_t reason : 8; /* if it did not end well */
-    bool dirty : 1;            /* in loop->dirty */
     bool reading : 1;
     bool closing : 1;   /* connection_close has been called */
     bool lingering : 1; /* everything is sent; waiting for the peer to close */
@@ -155,6 +154,10 @@ void connection_peer(const struct connection *connection, char *text, size_t siz
 
 /* For a filter: `n` bytes for the owner, or UV_EOF, or an error. */
 void connection_deliver(struct connection *connection, char *data, ssize_t n);
+
+/* What has been read goes to the owners, then what they wrote about it to the sockets. From the
+ * loop's stack only. */
+void connection_take_reads(struct loop *loop);
 
 /* For the loop. */
 void connection_flush_dirty(struct loop *loop);

@@ -28,6 +28,7 @@ struct owner {
     int error;
     uint64_t timed_out_at;
     bool close_on_data, close_on_end, close_on_timeout, close_on_drained, finish_on_data;
+    void (*then)(struct owner *o); /* NULL, or called when data has come */
 };
 
 static inline void on_data(struct connection *c, char *data, size_t n) {
@@ -40,6 +41,8 @@ static inline void on_data(struct connection *c, char *data, size_t n) {
         connection_close(c, CLOSE_BAD_REQUEST, 0);
     if (o->finish_on_data)
         connection_finish(c, true);
+    if (o->then)
+        o->then(o);
 }
 
 static inline void on_end(struct connection *c) {

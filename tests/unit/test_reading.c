@@ -69,10 +69,170 @@ static void test_reading_early(void **state) {
     TURN_UNTIL(o.closes);
 }
 
+/* --- Many in one turn ------------------------------------------------------------------------- */
+
+/* A buffer that is small for the test ends a lot before it is complete. */
+enum {
+    LOT = READS_SIZE < READS_TOGETHER ? READS_SIZE + 1 : READS_TOGETHER,
+    MANY = 2 * READS_TOGETHER + 3
+};
+
+static struct owner owners[MANY];
+static size_t heard; /* by all of them */
+
+static void open_many(void) {
+    heard = 0;
+    for (size_t i = 0; i < MANY; i++)
+        connection_read_start(open_pair(&owners[i]));
+    turn();
+}
+
+static void close_many(void) {
+    for (size_t i = 0; i < MANY; i++)
+        close_pair(&owners[i]);
+}
+
+/* Each of them, at the same time. */
+static void send_to_many(const char *text) {
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(write(owners[i].peer, text, strlen(text)), (ssize_t)strlen(text));
+}
+
+static ssize_t came_back(struct owner *o) {
+    char buffer[16];
+    return read(o->peer, buffer, sizeof buffer);
+}
+
+static size_t answered(void) {
+    size_t n = 0;
+    for (size_t i = 0; i < MANY; i++)
+        n += came_back(&owners[i]) > 0;
+    return n;
+}
+
+/* Nobody has an answer before its lot is dealt with, and everybody of it has one then. */
+static void answer_in_lots(struct owner *o) {
+    size_t lots = heard++ / LOT;
+    connection_write(o->connection, "!", 1);
+    if (heard % LOT == 1)
+        assert_int_equal(answered(), lots ? LOT : 0);
+    else
+        assert_int_equal(answered(), 0);
+}
+
+static void test_answers_leave_in_lots(void **state) {
+    open_many();
+    for (size_t i = 0; i < MANY; i++)
+        owners[i].then = answer_in_lots;
+    send_to_many("x");
+    uv_run(&uv, UV_RUN_NOWAIT);
+    assert_int_equal(heard, MANY);
+    assert_int_equal(answered(), MANY % LOT);
+    close_many();
+}
+
+static void close_all_others(struct owner *o) {
+    heard++;
+    for (size_t i = 0; i < MANY; i++)
+        if (&owners[i] != o)
+            connection_close(owners[i].connection, CLOSE_OVERLOAD, 0);
+}
+
+/* Who is closed hears no more, though it was read already. */
+static void test_closed_by_another(void **state) {
+    open_many();
+    for (size_t i = 0; i < MANY; i++)
+        owners[i].then = close_all_others;
+    send_to_many("x");
+    turn_for(5);
+    assert_int_equal(heard, 1);
+    for (size_t i = 0; i < MANY; i++)
+        assert_int_equal(owners[i].received + owners[i].closes, 1);
+    close_many();
+}
+
+static void stop_all(struct owner *o) {
+    heard++;
+    for (size_t i = 0; i < MANY; i++)
+        connection_read_stop(owners[i].connection);
+}
+
+/* Who is stopped gets what was read, and the end when it goes on. */
+static void test_stopped_by_another(void **state) {
+    open_many();
+    for (size_t i = 0; i < MANY; i++)
+        owners[i].then = stop_all;
+    send_to_many("x");
+    uv_run(&uv, UV_RUN_NOWAIT);
+    assert_in_range(heard, 1, READS_TOGETHER);
+    size_t read_before = heard;
+    turn_for(5);
+    assert_int_equal(heard, read_before);
+    for (size_t i = 0; i < MANY; i++)
+        connection_read_start(owners[i].connection);
+    for (size_t i = 0; i < MANY; i++)
+        owners[i].then = NULL;
+    for (size_t i = 0; i < MANY; i++)
+        TURN_UNTIL(owners[i].received == 1);
+
+    owners[0].then = stop_all;
+    assert_int_equal(write(owners[0].peer, "y", 1), 1);
+    for (size_t i = 1; i < MANY; i++)
+        shutdown(owners[i].peer, SHUT_WR);
+    uv_run(&uv, UV_RUN_NOWAIT);
+    size_t ended = 0;
+    for (size_t i = 1; i < MANY; i++)
+        ended += owners[i].ends;
+    assert_true(ended < MANY - 1);
+    turn_for(5);
+    for (size_t i = 1; i < MANY; i++)
+        if (!owners[i].ends)
+            connection_read_start(owners[i].connection);
+    for (size_t i = 1; i < MANY; i++) {
+        TURN_UNTIL(owners[i].ends);
+        assert_int_equal(owners[i].ends, 1);
+        assert_int_equal(owners[i].received, 1);
+    }
+    close_many();
+}
+
+static char large[70000];
+
+/* What is read lies apart from what waits: each gets its own bytes. */
+static void check_bytes(struct connection *c, char *data, size_t n) {
+    struct owner *o = c->owner;
+    for (size_t i = 0; i < n; i++)
+        assert_int_equal(data[i], (char)(o - owners + 1));
+    memset(data, '!', n);
+    o->received += n;
+}
+
+static void test_large_ones_share_the_buffer(void **state) {
+    struct connection_events checking = events;
+    size_t sent[MANY];
+    checking.data = check_bytes;
+    open_many();
+    for (size_t i = 0; i < MANY; i++) {
+        connection_own(owners[i].connection, &checking, &owners[i]);
+        memset(large, (int)(i + 1), sizeof large);
+        ssize_t n = write(owners[i].peer, large, i % 3 ? sizeof large : 10);
+        assert_true(n > 0);
+        sent[i] = (size_t)n;
+    }
+    for (size_t i = 0; i < MANY; i++)
+        TURN_UNTIL(owners[i].received == sent[i]);
+    assert_int_equal(loop.arrived, 0);
+    close_many();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_reading_early),
+        cmocka_unit_test(test_answers_leave_in_lots),
+        cmocka_unit_test(test_closed_by_another),
+        cmocka_unit_test(test_stopped_by_another),
+        cmocka_unit_test(test_large_ones_share_the_buffer),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
