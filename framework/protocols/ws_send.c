@@ -33,8 +33,7 @@ static ssize_t put_frame(const struct ws_peer *peer, char *to, struct frame *fra
 static int write_big(struct connection *c, const struct frame *frame, const void *data) {
     uint8_t header[FRAME_HEADER_MAX];
     int n = frame_write_header(header, frame);
-    int err = n < 0 ? n : connection_write(c, header, (size_t)n);
-    return err ? err : connection_write(c, data, (size_t)frame->length);
+    return n < 0 ? n : connection_write_headed(c, header, (size_t)n, data, (size_t)frame->length);
 }
 
 static int write_frame(struct ws_peer *peer, struct frame *frame, const void *data) {

@@ -104,6 +104,11 @@ void connection_set_deadline(struct connection *connection, uint64_t millisecond
  */
 int connection_write(struct connection *connection, const void *data, size_t n);
 
+/* The same of `n` bytes with a head before them: if they are many, both leave in one system call.
+ */
+int connection_write_headed(struct connection *connection, const void *head, size_t head_length,
+                            const void *data, size_t n);
+
 /* Write bytes that others write as well: they are held as long as they wait; few of them behind
  * other output are copied. Returns as connection_write does. */
 int connection_write_shared(struct connection *connection, const struct part *part);
