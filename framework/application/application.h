@@ -25,7 +25,7 @@ struct listener {
     struct app *app;
     struct tls_server *tls;          /* NULL: no TLS */
     const struct http1_server *http; /* what is spoken: the app's, or a redirector's */
-    struct timer retry;              /* a connection waits for memory */
+    struct timer retry;              /* a connection waits to be taken */
     struct listener *next;
 };
 

@@ -15,6 +15,9 @@
 /* Milliseconds, until a connection is tried again that there was no memory for. */
 #define RETRY_TIME 10
 
+/* New connections, so that a flood of them does not keep the others waiting. */
+#define ACCEPTS_IN_A_TURN 256
+
 /* --- Accepting -------------------------------------------------------------------------------- */
 
 static void on_refused_closed(struct connection *connection) {
@@ -22,16 +25,26 @@ static void on_refused_closed(struct connection *connection) {
 
 static const struct connection_events refused_events = {.closed = on_refused_closed};
 
+/* libuv holds a connection that is not taken, and accepts no other one until it is. */
+static void take_later(struct listener *listener, uint64_t milliseconds) {
+    loop_timer_start(&listener->app->loop, &listener->retry, milliseconds);
+}
+
 static void on_connection(uv_stream_t *stream, int status) {
     struct listener *listener = (struct listener *)stream;
     struct app *app = listener->app;
     if (status < 0)
         return;
-    struct connection *c = connection_new(&app->loop, stream->type);
-    if (!c) { /* libuv holds it, and accepts no other one, until we take it */
-        loop_timer_start(&app->loop, &listener->retry, RETRY_TIME);
+    if (app->loop.accepts == ACCEPTS_IN_A_TURN) {
+        take_later(listener, 0);
         return;
     }
+    struct connection *c = connection_new(&app->loop, stream->type);
+    if (!c) {
+        take_later(listener, RETRY_TIME);
+        return;
+    }
+    app->loop.accepts++;
     connection_own(c, &refused_events, NULL);
     int err = uv_accept(stream, &c->uv.stream);
     if (err || app->loop.counts.connections > app->options.connections ||

@@ -254,13 +254,7 @@ static void take_arrivals(struct loop *loop) {
     loop->arrived = 0;
 }
 
-void connection_take_reads(struct loop *loop) {
-    take_arrivals(loop);
-    flush_all(&loop->answered);
-    loop->reads = 0;
-}
-
-/* It waits in the loop's buffer, behind what was read before. */
+/* It waits in the loop's buffer, behind what was read before, which leaves most of it free. */
 static void read_plain(struct connection *c) {
     struct loop *loop = c->loop;
     char *place = loop->read_buffer + loop->arrived;
@@ -269,6 +263,25 @@ static void read_plain(struct connection *c) {
         return;
     loop->arrivals[loop->arrival_count++] = (struct arrival){c, place, n};
     loop->arrived += n > 0 ? (size_t)n : 0;
+}
+
+/* Those that a request has not reached yet are watched from now on. */
+static void read_new_ones(struct loop *loop) {
+    for (unsigned i = 0; i < loop->new_count; i++) {
+        if (loop->arrived > READS_SIZE)
+            take_arrivals(loop);
+        if (loop->new_ones[i]->reading)
+            read_plain(loop->new_ones[i]);
+    }
+    loop->new_count = 0;
+}
+
+void connection_take_reads(struct loop *loop) {
+    take_arrivals(loop);
+    read_new_ones(loop);
+    take_arrivals(loop);
+    flush_all(&loop->answered);
+    loop->reads = 0;
 }
 
 /* A filter takes the whole buffer, and at once. */
@@ -299,16 +312,12 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
 }
 
 void connection_read_early(struct connection *c) {
-    if (!c->reading || c->filter || c->loop->early_reads >= EARLY_READS)
+    struct loop *loop = c->loop;
+    if (!c->reading || c->filter)
         return;
-    c->loop->early_reads++;
-    char *place = c->loop->read_buffer + c->loop->arrived;
-    ssize_t n = receive(c, place, LOOP_READ_BUFFER - c->loop->arrived);
-    if (n <= 0) /* the loop will find it */
-        return;
-    take(c, place, n);
-    if (c->dirty_link)
-        connection_flush(c);
+    loop->new_ones[loop->new_count++] = c;
+    if (loop->new_count == READS_TOGETHER)
+        connection_take_reads(loop);
 }
 
 void connection_read_start(struct connection *c) {

@@ -83,13 +83,11 @@ void connection_own(struct connection *connection, const struct connection_event
                     void *owner);
 
 /*
- * Take what has come already, before the loop looks for it: for a new connection, which is read,
- * and whose first request is there as a rule. If that is the only one, the loop need not watch the
- * connection at all, which is a sixth of its system calls. A flood of them may not keep the others
- * waiting: no more than EARLY_READS in a turn do anything.
+ * Read a new connection, which is open for reading, in this turn, before the loop looks for what
+ * comes: as a rule its first request is there. If that is the only one, the loop need not watch the
+ * connection at all, which is a sixth of its system calls.
  */
 void connection_read_early(struct connection *connection);
-#define EARLY_READS 256
 
 void connection_read_start(struct connection *connection);
 void connection_read_stop(struct connection *connection);

@@ -22,7 +22,7 @@ static void turn_wheel(struct loop *loop);
 
 static void settle_after_poll(uv_check_t *handle) {
     struct loop *loop = handle->data;
-    loop->early_reads = 0;
+    loop->accepts = 0;
     connection_take_reads(loop);
     if (uv_is_active((uv_handle_t *)&loop->overdue))
         turn_wheel(loop);

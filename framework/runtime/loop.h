@@ -89,10 +89,12 @@ struct loop {
     size_t arrived;    /* bytes in it that wait to be taken */
     struct arrival arrivals[READS_TOGETHER];
     unsigned arrival_count;
+    struct connection *new_ones[READS_TOGETHER]; /* to be read early */
+    unsigned new_count;
     unsigned reads;       /* since what others brought about was sent */
     char *record;         /* where filters join what they seal; NULL as long as there is none */
     size_t read_in_a_row; /* bytes of files, without a thread: see fs.c */
-    unsigned early_reads; /* in this turn: see connection.h */
+    unsigned accepts;     /* in this turn: see listen.c */
     void (*settled)(struct loop *loop); /* NULL, or called when a turn has nothing left to do */
     void (*closed)(struct loop *loop);  /* NULL, or called when all handles are closed */
     bool torn_down;                     /* every wait is cancelled from now on */

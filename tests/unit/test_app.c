@@ -329,8 +329,8 @@ static void free_it(app_t *app) {
     app_free(app);
 }
 
-/* Connect, ask, and close when the answer is there. */
-static int ask(int port, char *answer, size_t size) {
+/* Connect and ask: a socket, or -1. */
+static int begin_to_ask(int port) {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
                                   .sin_port = htons((uint16_t)port)};
@@ -339,6 +339,12 @@ static int ask(int port, char *answer, size_t size) {
     if (connect(fd, (struct sockaddr *)&address, sizeof address) ||
         write(fd, request, sizeof request - 1) < 0)
         return -1;
+    return fd;
+}
+
+/* And close when the answer is there. */
+static int ask(int port, char *answer, size_t size) {
+    int fd = begin_to_ask(port);
     size_t used = 0;
     ssize_t n;
     while ((n = read(fd, answer + used, size - 1 - used)) > 0)
@@ -434,6 +440,43 @@ static void test_two_apps_on_a_loop(void **state) {
     assert_int_equal(uv_loop_close(&loop), 0);
 }
 
+static int requests;
+
+static int count_request(ctx_t *ctx) {
+    requests++;
+    return ctx_text(ctx, "here");
+}
+
+/* Who comes with a flood is served, but not all in one turn: others are between them. */
+static void test_flood(void **state) {
+    enum { CLIENTS = 300, IN_A_TURN = 256 };
+    uv_loop_t loop;
+    int clients[CLIENTS], turns = 0;
+    char answer[512];
+    uv_loop_init(&loop);
+    app_t *app = app_new_with(&(app_options_t){.loop = &loop});
+    requests = 0;
+    app_use(app, count_request);
+    assert_int_equal(app_bind(app, &(listen_options_t){.host = "127.0.0.1", .backlog = CLIENTS}),
+                     0);
+    assert_int_equal(app_start(app, free_it), 0);
+    for (int i = 0; i < CLIENTS; i++)
+        assert_true((clients[i] = begin_to_ask(app_port(app))) >= 0);
+    for (int before = 0; requests < CLIENTS; before = requests) {
+        uv_run(&loop, UV_RUN_ONCE);
+        assert_true(requests - before <= IN_A_TURN);
+        turns += requests > before;
+    }
+    assert_true(turns > 1);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_true(read(clients[i], answer, sizeof answer) > 0);
+        close(clients[i]);
+    }
+    app_close(app);
+    uv_run(&loop, UV_RUN_DEFAULT);
+    assert_int_equal(uv_loop_close(&loop), 0);
+}
+
 /* --- Settings --------------------------------------------------------------------------------- */
 
 static void test_settings(void **state) {
@@ -520,6 +563,7 @@ int main(void) {
         cmocka_unit_test(test_abandoned_socket),
         cmocka_unit_test(test_adopted_socket),
         cmocka_unit_test(test_foreign_loop),
+        cmocka_unit_test(test_flood),
         cmocka_unit_test(test_foreign_loop_freed_early),
         cmocka_unit_test(test_two_apps_on_a_loop),
         cmocka_unit_test(test_settings),

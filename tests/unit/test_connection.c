@@ -17,8 +17,12 @@ static void test_any_sizes(void **state) {
         if (rand() % 8 && n > 100000)
             n = 10;
         fill(data, n, written);
-        if (rand() % 3 || n == 0) {
+        size_t head = (size_t)rand() % 14;
+        int way = n < head ? 0 : rand() % 4;
+        if (way == 0 || n == 0) {
             assert_int_equal(connection_write(c, data, n), 0);
+        } else if (way < 3) {
+            assert_int_equal(connection_write_headed(c, data, head, data + head, n - head), 0);
         } else {
             char *room = connection_reserve(c, n);
             assert_non_null(room);
