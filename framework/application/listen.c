@@ -69,7 +69,9 @@ static void on_connection(uv_stream_t *stream, int status) {
 static void try_again(struct timer *timer) {
     struct listener *listener =
         (struct listener *)((char *)timer - offsetof(struct listener, retry));
+    struct loop *loop = &listener->app->loop;
     on_connection(&listener->uv.stream, 0);
+    connection_take_reads(loop); /* this turn's reads have been taken already */
 }
 
 /* --- A port ----------------------------------------------------------------------------------- */

@@ -85,7 +85,8 @@ void connection_own(struct connection *connection, const struct connection_event
 /*
  * Read a new connection, which is open for reading, in this turn, before the loop looks for what
  * comes: as a rule its first request is there. If that is the only one, the loop need not watch the
- * connection at all, which is a sixth of its system calls.
+ * connection at all, which is a sixth of its system calls. From a callback of libuv's, before the
+ * turn's reads are taken; afterwards connection_take_reads is to follow.
  */
 void connection_read_early(struct connection *connection);
 

@@ -447,14 +447,12 @@ static int count_request(ctx_t *ctx) {
     return ctx_text(ctx, "here");
 }
 
-/* Who comes with a flood is served, but not all in one turn: others are between them. */
-static void test_flood(void **state) {
-    enum { CLIENTS = 300, IN_A_TURN = 256 };
-    uv_loop_t loop;
-    int clients[CLIENTS], turns = 0;
-    char answer[512];
-    uv_loop_init(&loop);
-    app_t *app = app_new_with(&(app_options_t){.loop = &loop});
+enum { CLIENTS = 300, IN_A_TURN = 256 };
+
+/* Everybody has asked before the loop runs. */
+static app_t *open_to_a_flood(uv_loop_t *loop, int clients[CLIENTS]) {
+    uv_loop_init(loop);
+    app_t *app = app_new_with(&(app_options_t){.loop = loop});
     requests = 0;
     app_use(app, count_request);
     assert_int_equal(app_bind(app, &(listen_options_t){.host = "127.0.0.1", .backlog = CLIENTS}),
@@ -462,19 +460,55 @@ static void test_flood(void **state) {
     assert_int_equal(app_start(app, free_it), 0);
     for (int i = 0; i < CLIENTS; i++)
         assert_true((clients[i] = begin_to_ask(app_port(app))) >= 0);
+    return app;
+}
+
+static int answered(const int clients[CLIENTS]) {
+    char answer[512];
+    int n = 0;
+    for (int i = 0; i < CLIENTS; i++) {
+        n += read(clients[i], answer, sizeof answer) > 0;
+        close(clients[i]);
+    }
+    return n;
+}
+
+/* Who comes with a flood is served, but not all in one turn: others are between them. */
+static void test_flood(void **state) {
+    uv_loop_t loop;
+    int clients[CLIENTS], turns = 0;
+    app_t *app = open_to_a_flood(&loop, clients);
     for (int before = 0; requests < CLIENTS; before = requests) {
         uv_run(&loop, UV_RUN_ONCE);
         assert_true(requests - before <= IN_A_TURN);
         turns += requests > before;
     }
     assert_true(turns > 1);
-    for (int i = 0; i < CLIENTS; i++) {
-        assert_true(read(clients[i], answer, sizeof answer) > 0);
-        close(clients[i]);
-    }
+    assert_int_equal(answered(clients), CLIENTS);
     app_close(app);
     uv_run(&loop, UV_RUN_DEFAULT);
     assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void close_in_the_flood(app_t *app, void *arg) {
+    while (requests < *(int *)arg)
+        await_sleep(0);
+    app_close(app);
+}
+
+/* The end may come when one has just been accepted, or waits for it. */
+static void test_closed_in_a_flood(void **state) {
+    static const int after[] = {1, 16, IN_A_TURN - 1, IN_A_TURN, IN_A_TURN + 1, CLIENTS};
+    for (size_t i = 0; i < sizeof after / sizeof *after; i++) {
+        uv_loop_t loop;
+        int clients[CLIENTS], least = after[i];
+        app_t *app = open_to_a_flood(&loop, clients);
+        app_spawn(app, close_in_the_flood, &least);
+        uv_run(&loop, UV_RUN_DEFAULT);
+        assert_true(requests >= least);
+        assert_int_equal(answered(clients), requests);
+        assert_int_equal(uv_loop_close(&loop), 0);
+    }
 }
 
 /* --- Settings --------------------------------------------------------------------------------- */
@@ -564,6 +598,7 @@ int main(void) {
         cmocka_unit_test(test_adopted_socket),
         cmocka_unit_test(test_foreign_loop),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_closed_in_a_flood),
         cmocka_unit_test(test_foreign_loop_freed_early),
         cmocka_unit_test(test_two_apps_on_a_loop),
         cmocka_unit_test(test_settings),
