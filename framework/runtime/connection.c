@@ -1,6 +1,5 @@
-#include "runtime/connection.h"
+#include "runtime/connection_parts.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,21 +28,6 @@ static void flight_end(struct connection *c) {
     chunks_drop(&c->in_flight->chunks, c->loop);
     free(c->in_flight);
     c->in_flight = NULL;
-}
-
-/* --- Its handle ------------------------------------------------------------------------------- */
-
-static struct connection *connection_of(void *handle) {
-    return (struct connection *)((char *)handle - offsetof(struct connection, uv));
-}
-
-/* The number of its socket, or -1. It is asked twice for each message, where libuv takes 20
- * instructions to tell it, and libuv's handle has room for it. */
-static int socket_of(struct connection *c) {
-    uv_os_fd_t fd;
-    if (!c->uv.handle.data && uv_fileno(&c->uv.handle, &fd) == 0)
-        c->uv.handle.data = (void *)((intptr_t)fd + 1);
-    return (int)((intptr_t)c->uv.handle.data - 1);
 }
 
 /* --- Life ------------------------------------------------------------------------------------- */
@@ -101,11 +85,6 @@ static void leave_dirty(struct connection *c) {
     if (c->next_dirty)
         c->next_dirty->dirty_link = c->dirty_link;
     c->dirty_link = NULL;
-}
-
-static void flush_all(struct connection **list) {
-    while (*list)
-        connection_flush(*list);
 }
 
 static void on_closed(uv_handle_t *handle) {
@@ -194,148 +173,6 @@ void connection_set_deadline(struct connection *c, uint64_t milliseconds) {
     bool comes_in_time = timer_pending(&c->timer) && c->timer.expires <= c->deadline;
     if (milliseconds && !comes_in_time)
         arm_timer(c);
-}
-
-/* --- Reading ---------------------------------------------------------------------------------- */
-
-/* As libuv counts: 0 is nothing yet. */
-static ssize_t receive(struct connection *c, char *to, size_t room) {
-    ssize_t n;
-    if (c->read_limit && c->read_limit < room)
-        room = c->read_limit;
-    do
-        n = recv(socket_of(c), to, room, 0);
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return errno == EAGAIN || errno == EWOULDBLOCK ? 0 : uv_translate_sys_error(errno);
-    return n == 0 ? UV_EOF : n;
-}
-
-void connection_deliver(struct connection *c, char *data, ssize_t n) {
-    if (n == UV_EOF) {
-        connection_read_stop(c);
-        c->events->end(c);
-    } else if (n < 0) {
-        connection_close(c, CLOSE_READ_ERROR, (int)n);
-    } else {
-        c->events->data(c, data, (size_t)n);
-    }
-}
-
-/* What it brings about in `c` is sent with the others' answers. */
-static void take(struct connection *c, char *data, ssize_t n) {
-    if (n > 0)
-        c->loop->counts.bytes_received += (uint64_t)n;
-    if (c->lingering || c->close_when_sent) {
-        if (n < 0)
-            connection_close(c, CONNECTION_DONE, 0);
-        return; /* dropped unread */
-    }
-    if (c->filter)
-        c->filter->ops->receive(c->filter, data, n);
-    else
-        connection_deliver(c, data, n);
-    if (c->dirty_link || (c->filter && c->filter->waiting)) {
-        leave_dirty(c);
-        enter_dirty(c, &c->loop->answered);
-    }
-}
-
-/* Others may have closed the connection meanwhile, or stopped it: then the end is found again when
- * it goes on. */
-static void take_arrivals(struct loop *loop) {
-    for (unsigned i = 0; i < loop->arrival_count; i++) {
-        const struct arrival *arrival = &loop->arrivals[i];
-        struct connection *c = arrival->connection;
-        if (c->reading || (arrival->n > 0 && !c->closing))
-            take(c, arrival->data, arrival->n);
-    }
-    loop->arrival_count = 0;
-    loop->arrived = 0;
-}
-
-/* It waits in the loop's buffer, behind what was read before, which leaves most of it free. */
-static void read_plain(struct connection *c) {
-    struct loop *loop = c->loop;
-    char *place = loop->read_buffer + loop->arrived;
-    ssize_t n = receive(c, place, LOOP_READ_BUFFER - loop->arrived);
-    if (n == 0)
-        return;
-    loop->arrivals[loop->arrival_count++] = (struct arrival){c, place, n};
-    loop->arrived += n > 0 ? (size_t)n : 0;
-}
-
-/* Those that a request has not reached yet are watched from now on. */
-static void read_new_ones(struct loop *loop) {
-    for (unsigned i = 0; i < loop->new_count; i++) {
-        if (loop->arrived > READS_SIZE)
-            take_arrivals(loop);
-        if (loop->new_ones[i]->reading)
-            read_plain(loop->new_ones[i]);
-    }
-    loop->new_count = 0;
-}
-
-void connection_take_reads(struct loop *loop) {
-    take_arrivals(loop);
-    read_new_ones(loop);
-    take_arrivals(loop);
-    flush_all(&loop->answered);
-    loop->reads = 0;
-}
-
-/* A filter takes the whole buffer, and at once. */
-static void read_sealed(struct connection *c) {
-    struct loop *loop = c->loop;
-    char *place = loop->read_buffer + FILTER_MARGIN;
-    take_arrivals(loop);
-    ssize_t n = c->reading ? receive(c, place, LOOP_READ_BUFFER) : 0;
-    if (n != 0)
-        take(c, place, n);
-}
-
-/* libuv asks where to read to, and would call read(), which takes 100 ns longer than recv(): so it
- * is given no room, and tells `on_read` so, as is documented of UV_ENOBUFS. */
-static void on_readable(uv_handle_t *handle, size_t suggested, uv_buf_t *buf) {
-    *buf = (uv_buf_t){0};
-}
-
-static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf) {
-    struct connection *c = connection_of(stream);
-    struct loop *loop = c->loop;
-    if (c->filter)
-        read_sealed(c);
-    else
-        read_plain(c);
-    if (++loop->reads == READS_TOGETHER || loop->arrived > READS_SIZE)
-        connection_take_reads(loop);
-}
-
-void connection_read_early(struct connection *c) {
-    struct loop *loop = c->loop;
-    if (!c->reading || c->filter)
-        return;
-    loop->new_ones[loop->new_count++] = c;
-    if (loop->new_count == READS_TOGETHER)
-        connection_take_reads(loop);
-}
-
-void connection_read_start(struct connection *c) {
-    if (c->reading || c->closing)
-        return;
-    if (c->filter && c->filter->exhausted) {
-        c->reading = true;
-        loop_post(c->loop, &c->filter->again);
-        return;
-    }
-    c->reading = uv_read_start(&c->uv.stream, on_readable, on_read) == 0;
-}
-
-void connection_read_stop(struct connection *c) {
-    if (!c->reading)
-        return;
-    c->reading = false;
-    uv_read_stop(&c->uv.stream);
 }
 
 /* --- Writing ---------------------------------------------------------------------------------- */
@@ -581,8 +418,24 @@ void connection_flush(struct connection *c) {
         all_sent(c);
 }
 
+static void flush_all(struct connection **list) {
+    while (*list)
+        connection_flush(*list);
+}
+
 void connection_flush_dirty(struct loop *loop) {
     flush_all(&loop->dirty);
+}
+
+void connection_flush_answered(struct loop *loop) {
+    flush_all(&loop->answered);
+}
+
+void connection_answer(struct connection *c) {
+    if (!c->dirty_link && !(c->filter && c->filter->waiting))
+        return;
+    leave_dirty(c);
+    enter_dirty(c, &c->loop->answered);
 }
 
 void connection_finish(struct connection *c, bool linger) {
