@@ -6,6 +6,9 @@
 #ifndef MSG_NOSIGNAL
 #define MSG_NOSIGNAL 0
 #endif
+#ifndef MSG_MORE
+#define MSG_MORE 0
+#endif
 
 #define WRITE_BUFFERS 32     /* in one writev */
 #define BIG_WRITE CHUNK_SIZE /* from here on a write tries the socket before it copies */
@@ -223,8 +226,21 @@ static size_t advance(struct connection *c, size_t n) {
     return beyond;
 }
 
-/* Everything that waits, then `head` and `data`, in one system call. Returns how much of these two
- * went. libuv's way is 140 instructions longer: it is asked why, if nothing goes. */
+/* Of the last bytes the system hears that more follows, and holds them back: then the end leaves
+ * with them, which saves a segment, and with it a fifth of what a connection for one request takes.
+ */
+static int flags_of(const struct connection *c) {
+    return c->close_when_sent ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
+}
+
+/* In one system call. libuv's way is 140 instructions longer: it is asked why, if nothing goes. */
+static ssize_t try_send(struct connection *c, uv_buf_t *bufs, unsigned count) {
+    struct msghdr message = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = count};
+    ssize_t sent = sendmsg(socket_of(c), &message, flags_of(c));
+    return sent < 0 ? uv_try_write(&c->uv.stream, bufs, count) : sent;
+}
+
+/* Everything that waits, then `head` and `data`. Returns how much of these two went. */
 static size_t try_with(struct connection *c, uv_buf_t head, uv_buf_t data) {
     uv_buf_t bufs[WRITE_BUFFERS];
     unsigned count = chunks_gather(&c->out, bufs, WRITE_BUFFERS);
@@ -234,10 +250,7 @@ static size_t try_with(struct connection *c, uv_buf_t head, uv_buf_t data) {
         data.len = AT_ONCE;
     bufs[count++] = head;
     bufs[count++] = data;
-    struct msghdr message = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = count};
-    ssize_t sent = sendmsg(socket_of(c), &message, MSG_NOSIGNAL);
-    if (sent < 0)
-        sent = uv_try_write(&c->uv.stream, bufs, count);
+    ssize_t sent = try_send(c, bufs, count);
     if (sent == UV_EAGAIN)
         return 0;
     if (sent < 0) {
@@ -316,12 +329,14 @@ int connection_write_shared(struct connection *c, const struct part *part) {
 }
 
 static void all_sent(struct connection *c) {
-    if (c->linger_when_sent && !c->lingering) {
+    if (c->lingering)
+        return;
+    shutdown(socket_of(c), SHUT_WR); /* with what was held back, which a reset would drop */
+    if (c->linger_when_sent) {
         c->lingering = true;
-        shutdown(socket_of(c), SHUT_WR);
         connection_set_deadline(c, LINGER_TIME);
         connection_read_start(c);
-    } else if (c->close_when_sent && !c->lingering) {
+    } else {
         connection_close(c, CONNECTION_DONE, 0);
     }
 }
@@ -373,21 +388,20 @@ static bool has_output(struct connection *c) {
     return c->filter ? filter_seal(c) : c->pending > 0;
 }
 
-static __attribute__((noinline)) int try_all(struct connection *c) {
+static __attribute__((noinline)) ssize_t try_all(struct connection *c) {
     uv_buf_t bufs[WRITE_BUFFERS];
     unsigned count = chunks_gather(outgoing(c), bufs, WRITE_BUFFERS);
-    return uv_try_write(&c->uv.stream, bufs, count);
+    return try_send(c, bufs, count);
 }
 
-/* What is ready, to the socket: returns how much of it went, or an error. One chunk, which is all
- * that most turns have, goes there directly: libuv's way is 140 instructions longer. If it does not
- * go, libuv is asked why. */
-static int try_write(struct connection *c, const struct chunk *chunk) {
+/* What is ready, to the socket: returns how much of it went, or an error. One chunk is all that
+ * most turns have. */
+static ssize_t try_write(struct connection *c, const struct chunk *chunk) {
     size_t n = chunk->end - chunk->start;
     if (!chunk->next && n <= INT32_MAX) {
-        ssize_t sent = send(socket_of(c), chunk->bytes + chunk->start, n, MSG_NOSIGNAL);
+        ssize_t sent = send(socket_of(c), chunk->bytes + chunk->start, n, flags_of(c));
         if (sent >= 0)
-            return (int)sent;
+            return sent;
     }
     return try_all(c);
 }
@@ -398,13 +412,13 @@ void connection_flush(struct connection *c) {
     if (c->closing || c->in_flight)
         return;
     while (has_output(c)) {
-        int sent = try_write(c, out->first);
+        ssize_t sent = try_write(c, out->first);
         if (sent == UV_EAGAIN) {
             write_later(c);
             return;
         }
         if (sent < 0) {
-            connection_close(c, CLOSE_WRITE_ERROR, sent);
+            connection_close(c, CLOSE_WRITE_ERROR, (int)sent);
             return;
         }
         c->loop->counts.bytes_sent += (uint64_t)sent;
