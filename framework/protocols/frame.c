@@ -5,8 +5,6 @@
 #include <uv.h>
 #include <wslay/wslay.h>
 
-#define SKIPPED 65536 /* a longer payload costs a new context instead */
-
 struct frame_codec {
     wslay_frame_context_ptr wslay; /* between two frames, outside of our functions */
     const uint8_t *in;             /* the header that wslay is to read */
@@ -21,9 +19,7 @@ static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
     struct frame_codec *codec = user;
     size_t n = codec->in_length, payload = codec->in_payload;
     if (n > 0) {
-        buffer[0] = codec->in[0];
-        buffer[1] = codec->in[1] & 0x7f; /* the mask is our affair */
-        memcpy(buffer + 2, codec->in + 2, n - 2);
+        memcpy(buffer, codec->in, n);
         codec->in_length = 0;
     }
     if (payload > length - n)
@@ -62,30 +58,50 @@ void frame_codec_free(struct frame_codec *codec) {
     free(codec);
 }
 
+/* How long the payload is. Of a long one wslay, which is to be taken past it, is told the least
+ * that takes `n` bytes to say. A length that should have been said in fewer, or is none, it gets to
+ * see. */
+static uint64_t shorten(uint8_t *bytes, size_t n) {
+    uint64_t length = 0, least = n == 2 ? 126 : 65536;
+    for (size_t i = 0; i < n; i++)
+        length = length << 8 | bytes[i];
+    if (length < least || length >> 63)
+        return length;
+    for (size_t i = n; i > 0; i--, least >>= 8)
+        bytes[i - 1] = (uint8_t)least;
+    return length;
+}
+
 /* Let wslay read a header, and take it past the payload: that is at least as long as the seven bits
  * of its length say, of which 126 and 127 stand for more. False if it is no header. */
 static bool read_frame(struct frame_codec *codec, const uint8_t *header, size_t size,
-                       struct wslay_frame_iocb *iocb) {
-    codec->in = header;
+                       struct frame *frame) {
+    uint8_t shown[10] = {header[0], header[1] & 0x7f}; /* the mask is our affair */
+    struct wslay_frame_iocb iocb, rest;
+    frame->length = shown[1];
+    if (size > 2) {
+        memcpy(shown + 2, header + 2, size - 2);
+        frame->length = shorten(shown + 2, size - 2);
+    }
+    codec->in = shown;
     codec->in_length = size;
-    codec->in_payload = header[1] & 0x7f;
-    ssize_t got = wslay_frame_recv(codec->wslay, iocb);
+    codec->in_payload = shown[1];
+    ssize_t got = wslay_frame_recv(codec->wslay, &iocb);
     if (got < 0)
         return false;
-    uint64_t left = iocb->payload_length - (uint64_t)got;
-    codec->in_payload = left;
-    for (struct wslay_frame_iocb rest; left > 0 && left <= SKIPPED; left -= (uint64_t)got)
+    uint64_t left = codec->in_payload = iocb.payload_length - (uint64_t)got;
+    for (; left > 0; left -= (uint64_t)got)
         if ((got = wslay_frame_recv(codec->wslay, &rest)) <= 0)
             return false;
-    if (left > 0)
-        drop_context(codec); /* quicker than to count to a billion */
+    frame->opcode = iocb.opcode;
+    frame->rsv = iocb.rsv;
+    frame->fin = iocb.fin;
     return true;
 }
 
 int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
                       struct frame *frame) {
     static const uint8_t extra[128] = {[126] = 2, [127] = 8};
-    struct wslay_frame_iocb iocb;
     if (n < 2)
         return 0;
     size_t size = 2 + (size_t)extra[data[1] & 0x7f];
@@ -95,16 +111,12 @@ int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
     if (!have_context(codec))
         return UV_ENOMEM;
     codec->in_use = true;
-    bool ok = read_frame(codec, data, size, &iocb);
+    bool ok = read_frame(codec, data, size, frame);
     codec->in_use = false;
     if (!ok) {
         drop_context(codec); /* it is in the middle of something */
         return UV_EPROTO;
     }
-    frame->length = iocb.payload_length;
-    frame->opcode = iocb.opcode;
-    frame->rsv = iocb.rsv;
-    frame->fin = iocb.fin;
     memset(frame->key, 0, sizeof frame->key);
     if (!frame->masked)
         return (int)size;
