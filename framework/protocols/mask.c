@@ -61,9 +61,11 @@ static inline uint64_t mask_word(unsigned char *to, const unsigned char *from, u
 
 #if defined __x86_64__ && defined __GNUC__
 
-/* Registers of the double width, which most processors have, and the compiler must not count on:
- * 16 KiB take a third less time. Returns how many bytes are done, all but a few. */
+/* Wider registers, which most processors have, and the compiler must not count on: by those of 32
+ * bytes 16 KiB take a third less time, by those of 64 a third less again. Both return how many
+ * bytes are done, all but a few. */
 typedef uint64_t quad __attribute__((vector_size(32)));
+typedef uint64_t octet __attribute__((vector_size(64)));
 
 enum { WIDE = 256 }; /* from here on it is worth the question */
 
@@ -91,9 +93,32 @@ mask_wide(unsigned char *to, const unsigned char *from, size_t n, uint64_t key, 
     return done;
 }
 
+__attribute__((target("avx512f"))) static size_t mask_widest(unsigned char *to,
+                                                             const unsigned char *from, size_t n,
+                                                             uint64_t key, uint64_t *written) {
+    octet eight = {key, key, key, key, key, key, key, key}, all = {0}, a, b;
+    size_t done = 0;
+
+    for (; n - done >= 2 * sizeof(octet); done += 2 * sizeof(octet)) {
+        memcpy(&a, from + done, sizeof a);
+        memcpy(&b, from + done + 64, sizeof b);
+        a ^= eight;
+        b ^= eight;
+        memcpy(to + done, &a, sizeof a);
+        memcpy(to + done + 64, &b, sizeof b);
+        all |= a | b;
+    }
+    *written = (all[0] | all[1] | all[2] | all[3]) | (all[4] | all[5] | all[6] | all[7]);
+    return done;
+}
+
+/* Processors that have VBMI2 don't slow down for the widest. */
 static size_t mask_if_wide(unsigned char *to, const unsigned char *from, size_t n, uint64_t key,
                            uint64_t *written) {
-    return n >= WIDE && __builtin_cpu_supports("avx2") ? mask_wide(to, from, n, key, written) : 0;
+    if (n < WIDE || !__builtin_cpu_supports("avx2"))
+        return 0;
+    return __builtin_cpu_supports("avx512vbmi2") ? mask_widest(to, from, n, key, written)
+                                                 : mask_wide(to, from, n, key, written);
 }
 
 #else
