@@ -47,7 +47,8 @@ extern "C" {
 #endif
 
 /* A message. `data` is followed by a NUL that `length` does not count; it is valid UTF-8 unless
- * `binary`. What is received lives until the handler returns, or until the next ws_recv. */
+ * `binary`. What is received lives until the handler returns, or until the next ws_recv, and is
+ * aligned as memory of malloc's is. */
 typedef struct {
     const char *data;
     size_t length;

@@ -33,7 +33,7 @@ static bool open_loop(struct app *app, uv_loop_t *given) {
         return false;
     int err = loop_init(&app->loop, app->uv, options->stack_size, options->coroutines);
     if (!err && (err = app_open_posts(app)))
-        free(app->loop.read_buffer);
+        read_buffers_free(&app->loop);
     if (err && !given)
         uv_loop_close(&app->own_uv);
     return !err;

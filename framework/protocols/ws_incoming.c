@@ -26,6 +26,8 @@ void ws_incoming_free(struct ws_incoming *in) {
     in->loop->counts.messages--;
     if (in->allocated)
         spare_put(in->loop, in->data, in->capacity);
+    if (in->where)
+        read_buffer_release(in->loop, in->where);
     arena_release(&in->arena);
 }
 
@@ -65,6 +67,19 @@ bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
         return false;
     in->data = data;
     in->capacity = capacity;
+    return true;
+}
+
+/* A message is aligned as memory of malloc's is: handlers may take it for a struct. */
+bool ws_incoming_stays(struct ws_incoming *in, char *data, size_t n) {
+    bool is_aligned = (uintptr_t)data % _Alignof(max_align_t) == 0;
+    if (n < IN_ARENA || !is_aligned || in->data)
+        return false;
+    in->where = read_buffer_hold(in->loop, data);
+    if (!in->where)
+        return false;
+    in->data = data;
+    in->capacity = n + 1;
     return true;
 }
 

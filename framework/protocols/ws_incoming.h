@@ -32,6 +32,7 @@ struct ws_incoming {
     char *data; /* NUL-terminated once complete */
     size_t length, capacity;
     bool allocated;            /* by malloc, since it is larger than what an arena should hold */
+    struct read_buffer *where; /* it came, and was left; else NULL */
     bool binary;               /* else text */
     bool first, last;          /* of the pieces of a message; a whole one is both */
     struct ws_reading reading; /* last */
@@ -48,6 +49,10 @@ bool ws_incoming_grow(struct ws_incoming *incoming, size_t n);
 static inline bool ws_incoming_reserve(struct ws_incoming *incoming, size_t n) {
     return n < incoming->capacity - incoming->length || ws_incoming_grow(incoming, n);
 }
+
+/* Its payload lies at `data`, `n` bytes and room for a NUL, as it was delivered: let it stay there,
+ * if it is worth that. False if it is not, or cannot. */
+bool ws_incoming_stays(struct ws_incoming *incoming, char *data, size_t n);
 
 /* Append bytes of the message: 0, UV_ENOMEM, or UV_ECHARSET for text that is not UTF-8. */
 int ws_incoming_add(struct ws_incoming *incoming, const char *data, size_t n);

@@ -185,10 +185,17 @@ static bool deliver(struct ws_peer *peer, struct ws_incoming *in) {
     return true;
 }
 
-/* Bytes of a message's payload, unmasked into it. */
+/* Are the next `n` bytes the whole payload of a message, and nothing follows? */
+static bool is_whole(const struct ws_peer *peer, const struct ws_incoming *in, size_t n) {
+    const struct frame *frame = &in->reading.frame;
+    return n == frame->length && frame->fin && n == peer->input->length;
+}
+
+/* Bytes of a message's payload, unmasked into it, or where they lie. */
 static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
     struct ws_reading *reading = &in->reading;
-    if (!ws_incoming_reserve(in, n))
+    bool stays = is_whole(peer, in, n) && ws_incoming_stays(in, peer->input->at, n);
+    if (!stays && !ws_incoming_reserve(in, n))
         return no_memory(peer);
     char *to = in->data + in->length;
     bool ascii = mask_copy(to, peer->input->at, n, reading->frame.key, (size_t)reading->frame_done);

@@ -2,9 +2,10 @@
  * A connection: bytes in, bytes out, and a deadline, over a libuv stream.
  *
  * Reading goes into the one buffer of the loop, for a lot of connections (READS_TOGETHER), and the
- * owner uses or copies what it wants before it returns. What is written is collected in chunks and
- * leaves when the owners of the lot have dealt with what was read, or at the end of the turn: in
- * one system call; only what the kernel does not take at once is left to uv_write, one at a time.
+ * owner uses or copies what it wants before it returns, or holds the buffer (read_buffer.h). What
+ * is written is collected in chunks and leaves when the owners of the lot have dealt with what was
+ * read, or at the end of the turn: in one system call; only what the kernel does not take at once
+ * is left to uv_write, one at a time.
  *
  * connection_close may be called from anywhere, any number of times. After it the owner hears no
  * more but `closed`, from the loop and never from inside a call, and then the connection is gone.
@@ -20,7 +21,8 @@
 #include <sys/socket.h>
 
 struct connection_events {
-    /* `n` > 0 bytes have come; they are the owner's, to read and to overwrite, until it returns. */
+    /* `n` > 0 bytes have come; they and the byte behind them are the owner's, to read and to
+     * overwrite, until it returns; and longer, if it holds the buffer that they lie in. */
     void (*data)(struct connection *connection, char *data, size_t n);
     /* The peer will send no more. */
     void (*end)(struct connection *connection);

@@ -34,6 +34,7 @@ static void on_trim(uv_timer_t *handle) {
     coroutine_pool_trim(&loop->coroutines);
     spare_trim(loop);
     pile_trim(&loop->pile);
+    read_buffers_trim(loop);
 }
 
 static void add_handle(struct loop *loop, uv_handle_t *handle) {
@@ -46,8 +47,7 @@ int loop_init(struct loop *loop, uv_loop_t *uv, size_t stack_size, size_t corout
     overflow_watch();
     *loop = (struct loop){.uv = uv};
     loop->ready.next = loop->ready_last = &loop->ready;
-    loop->read_buffer = malloc(LOOP_READ_BUFFER + FILTER_MARGIN);
-    if (!loop->read_buffer)
+    if (!read_buffers_init(loop))
         return UV_ENOMEM;
     coroutine_pool_init(&loop->coroutines, stack_size, coroutine_limit);
     arena_pool_init(&loop->arenas, POOLED_ARENA_CHUNKS);
@@ -88,9 +88,9 @@ void loop_destroy(struct loop *loop) {
     chunks_free_pool(loop);
     spare_trim(loop);
     pile_trim(&loop->pile);
-    free(loop->read_buffer);
+    read_buffers_free(loop);
     free(loop->record);
-    loop->read_buffer = loop->record = NULL;
+    loop->record = NULL;
 }
 
 uint64_t loop_now(const struct loop *loop) {

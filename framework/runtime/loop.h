@@ -12,16 +12,12 @@
 #include "runtime/arena.h"
 #include "runtime/coroutine.h"
 #include "runtime/pile.h"
+#include "runtime/read_buffer.h"
 #include "runtime/timer.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
-
-#ifndef LOOP_READ_BUFFER
-/* A MiB then takes few reads; a build for tests makes it 1. */
-#define LOOP_READ_BUFFER (512 * 1024)
-#endif
 
 /*
  * Connections are read one after the other, then dealt with one after the other, then what came of
@@ -85,8 +81,9 @@ struct loop {
     struct filter *busy_filters; /* filter.c: those that are used again and again */
     size_t busy_filter_count;
     struct timer busy_filter_timer;
-    char *read_buffer; /* LOOP_READ_BUFFER bytes, and FILTER_MARGIN */
-    size_t arrived;    /* bytes in it that wait to be taken */
+    struct read_buffer *read_buffer, *spare_read_buffer;
+    unsigned read_buffers; /* that there are */
+    size_t arrived;        /* bytes in the first that wait to be taken, each with room for a NUL */
     struct arrival arrivals[READS_TOGETHER];
     unsigned arrival_count;
     struct connection *new_ones[READS_TOGETHER]; /* to be read early */

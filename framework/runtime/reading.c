@@ -54,17 +54,19 @@ static void take_arrivals(struct loop *loop) {
     }
     loop->arrival_count = 0;
     loop->arrived = 0;
+    read_buffer_renew(loop);
 }
 
-/* It waits in the loop's buffer, behind what was read before, which leaves most of it free. */
+/* It waits in the loop's buffer, behind what was read before, which leaves most of it free. Each
+ * begins as the first does (read_buffer.h), behind room for a NUL. */
 static void read_plain(struct connection *c) {
     struct loop *loop = c->loop;
-    char *place = loop->read_buffer + loop->arrived;
+    char *place = loop->read_buffer->data + loop->arrived;
     ssize_t n = receive(c, place, LOOP_READ_BUFFER - loop->arrived);
     if (n == 0)
         return;
     loop->arrivals[loop->arrival_count++] = (struct arrival){c, place, n};
-    loop->arrived += n > 0 ? (size_t)n : 0;
+    loop->arrived += n > 0 ? ((size_t)n / CACHE_LINE + 1) * CACHE_LINE : 0;
 }
 
 /* Those that a request has not reached yet are watched from now on. */
@@ -89,8 +91,8 @@ void connection_take_reads(struct loop *loop) {
 /* A filter takes the whole buffer, and at once. */
 static void read_sealed(struct connection *c) {
     struct loop *loop = c->loop;
-    char *place = loop->read_buffer + FILTER_MARGIN;
     take_arrivals(loop);
+    char *place = loop->read_buffer->data + FILTER_MARGIN;
     ssize_t n = c->reading ? receive(c, place, LOOP_READ_BUFFER) : 0;
     if (n != 0)
         take(c, place, n);

@@ -959,6 +959,22 @@ describe('handlers', () => {
     ws.terminate()
   })
 
+  test('large messages, more than there are buffers to leave them in, stay as they came while their handlers wait', async () => {
+    const paths = ['/echo', '/echo/loop', '/echo/slow?ms=1', '/echo/slow?ms=10', '/echo/slow?ms=25']
+    const sockets = await Promise.all(Array.from({ length: 40 }, (_, i) => connect(server, paths[i % paths.length])))
+    await Promise.all(sockets.map(async (ws, i) => {
+      for (let round = 0; round < 10; round++) {
+        const bytes = crypto.randomBytes(1900 + crypto.randomInt(30_000))
+        const data = i % 2 ? bytes.toString('base64') : bytes
+        ws.send(data)
+        assert.deepEqual(await ws.take(), data)
+      }
+      ws.close()
+      await ws.end()
+    }))
+    await isAtRest(server)
+  })
+
   test('attached late, after an await: nothing is lost', async () => {
     const peer = await Peer.open(server, told('accept;sleep 50;echo', '&unattached').replaceAll(' ', '%20'), { early: [frame(TEXT, 'a')] })
     peer.send(frame(TEXT, 'b'), frame(PING, 'c'))

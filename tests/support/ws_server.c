@@ -115,7 +115,8 @@ static int attach_notes(ctx_t *ctx) {
 /* --- Plain sockets ---------------------------------------------------------------------------- */
 
 static int on_echo(ctx_t *ctx, const ws_message_t *message) {
-    if (message->data[message->length] != '\0')
+    bool aligned = (uintptr_t)message->data % _Alignof(max_align_t) == 0;
+    if (message->data[message->length] != '\0' || !aligned)
         return UV_EINVAL;
     return ws_send(ctx->websocket, *message);
 }

@@ -48,7 +48,7 @@ static size_t get_length(const char *from) {
 /* Bytes that are left are kept until the rest comes. */
 static void toy_receive(struct filter *filter, char *data, ssize_t n) {
     struct toy *toy = (struct toy *)filter;
-    char *plain = loop.read_buffer;
+    char *plain = loop.read_buffer->data;
     size_t length = 0;
     bool end = false;
     if (n < 0) {

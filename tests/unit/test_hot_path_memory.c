@@ -159,11 +159,20 @@ static void test_echo(void **state) {
     assert_no_allocations(HANDSHAKE, MASKED_HELLO, 1, "\x81\x05hello");
 }
 
+/* A large message stays where it was read. AddressSanitizer gets another buffer for each. */
+static void test_large_echo(void **state) {
+    char frame[8 + 8200 + 1] = "\x82\xfe\x20\x08" /* 8,200 bytes */
+                               "aaaa";
+    memset(frame + 8, '-', 8200);
+    memcpy(frame + 8 + 8200 - 5, &MASKED_HELLO[6], 5);
+    assert_no_allocations(HANDSHAKE, frame, 2, "hello");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_request),   cmocka_unit_test(test_browser),
         cmocka_unit_test(test_pipelined), cmocka_unit_test(test_await),
-        cmocka_unit_test(test_echo),
+        cmocka_unit_test(test_echo),      cmocka_unit_test(test_large_echo),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -219,7 +219,7 @@ bool tls_session_begin(struct tls_session *s, struct tls_material *material, boo
 static void open_records(struct tls_session *s) {
     struct connection *c = s->filter.connection;
     struct loop *loop = c->loop;
-    char *plain = loop->read_buffer, *end = plain + LOOP_READ_BUFFER + FILTER_MARGIN;
+    char *plain = loop->read_buffer->data, *end = plain + LOOP_READ_BUFFER + FILTER_MARGIN;
     size_t length = 0, got;
     int result;
     tls_forget();
