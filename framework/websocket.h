@@ -48,7 +48,8 @@ extern "C" {
 
 /* A message. `data` is followed by a NUL that `length` does not count; it is valid UTF-8 unless
  * `binary`. What is received lives until the handler returns, or until the next ws_recv, and is
- * aligned as memory of malloc's is. */
+ * aligned as memory of malloc's is. It must not be changed: ws_send may leave it where it lies
+ * until what others have sent has been looked at, too. */
 typedef struct {
     const char *data;
     size_t length;

@@ -200,6 +200,7 @@ static __attribute__((noinline)) char *extend(struct connection *c, size_t n) {
 }
 
 char *connection_reserve(struct connection *c, size_t n) {
+    connection_send_late(c);
     const struct chunk *last = c->out.last;
     if (!connection_is_open(c))
         return NULL;
@@ -282,8 +283,8 @@ static int write_copy(struct connection *c, const void *data, size_t n) {
     return 0;
 }
 
-/* As much as goes leaves from where it is. */
-static __attribute__((noinline)) int write_big(struct connection *c, uv_buf_t head, uv_buf_t data) {
+int connection_write_at_once(struct connection *c, uv_buf_t head, uv_buf_t data) {
+    connection_send_late(c);
     if (!connection_is_open(c))
         return UV_EPIPE;
     size_t gone = c->filter ? try_sealed(c, data.base, data.len) : try_with(c, head, data);
@@ -301,7 +302,7 @@ static uv_buf_t buf_of(const void *data, size_t n) {
 
 int connection_write(struct connection *c, const void *data, size_t n) {
     if (n >= BIG_WRITE && !c->in_flight)
-        return write_big(c, buf_of(NULL, 0), buf_of(data, n));
+        return connection_write_at_once(c, buf_of(NULL, 0), buf_of(data, n));
     if (n == 0)
         return connection_is_open(c) ? 0 : UV_EPIPE;
     return write_copy(c, data, n);
@@ -309,13 +310,16 @@ int connection_write(struct connection *c, const void *data, size_t n) {
 
 int connection_write_headed(struct connection *c, const void *head, size_t head_length,
                             const void *data, size_t n) {
+    if (connection_write_late(c, buf_of(head, head_length), buf_of(data, n)))
+        return 0;
     if (n >= BIG_WRITE && !c->in_flight && !c->filter)
-        return write_big(c, buf_of(head, head_length), buf_of(data, n));
+        return connection_write_at_once(c, buf_of(head, head_length), buf_of(data, n));
     int err = connection_write(c, head, head_length);
     return err ? err : connection_write(c, data, n);
 }
 
 int connection_write_shared(struct connection *c, const struct part *part) {
+    connection_send_late(c);
     if (!connection_is_open(c))
         return UV_EPIPE;
     bool joined = chunks_join(&c->out, part);
@@ -408,6 +412,7 @@ static ssize_t try_write(struct connection *c, const struct chunk *chunk) {
 
 void connection_flush(struct connection *c) {
     struct chunks *out = outgoing(c);
+    connection_send_late(c);
     leave_dirty(c);
     if (c->closing || c->in_flight)
         return;
@@ -453,6 +458,7 @@ void connection_answer(struct connection *c) {
 }
 
 void connection_finish(struct connection *c, bool linger) {
+    connection_send_late(c);
     if (!connection_is_open(c))
         return;
     c->close_when_sent = true;

@@ -59,6 +59,7 @@ struct connection {
     bool lingering : 1; /* everything is sent; waiting for the peer to close */
     bool close_when_sent : 1;
     bool linger_when_sent : 1;
+    bool late : 1;      /* a write of its own waits for the end of the lot: late.c */
     bool truncated : 1; /* the end that the owner has heard of may not be the peer's */
     union {
         uv_handle_t handle;
@@ -105,7 +106,8 @@ void connection_set_deadline(struct connection *connection, uint64_t millisecond
  */
 int connection_write(struct connection *connection, const void *data, size_t n);
 
-/* The same of `n` bytes with a head before them: if they are many, both leave in one system call.
+/* The same of `n` bytes with a head before them, for many: both leave in one system call. If they
+ * lie in the loop's read buffer they may be left there for a while, and must not change any more.
  */
 int connection_write_headed(struct connection *connection, const void *head, size_t head_length,
                             const void *data, size_t n);

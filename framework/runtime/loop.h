@@ -35,6 +35,18 @@ struct arrival {
     ssize_t n;
 };
 
+#define LATE_HEAD 14 /* bytes */
+
+/* To be written when a lot has been dealt with: late.c. */
+struct late_write {
+    struct connection *connection; /* NULL: it is done */
+    struct read_buffer *buffer;    /* in which the data lies */
+    const char *data;
+    size_t length;
+    unsigned head_length;
+    char head[LATE_HEAD];
+};
+
 /* Something to run later in this turn. Lies in the struct that it is about; queued at most once. */
 struct task {
     struct task *next; /* NULL unless it is queued */
@@ -86,6 +98,8 @@ struct loop {
     size_t arrived;        /* bytes in the first that wait to be taken, each with room for a NUL */
     struct arrival arrivals[READS_TOGETHER];
     unsigned arrival_count;
+    struct late_write late[READS_TOGETHER];
+    unsigned late_count;
     struct connection *new_ones[READS_TOGETHER]; /* to be read early */
     unsigned new_count;
     unsigned reads;       /* since what others brought about was sent */

@@ -52,6 +52,7 @@ static void take_arrivals(struct loop *loop) {
         if (c->reading || (arrival->n > 0 && !c->closing))
             take(c, arrival->data, arrival->n);
     }
+    connection_send_all_late(loop);
     loop->arrival_count = 0;
     loop->arrived = 0;
     read_buffer_renew(loop);
