@@ -16,7 +16,10 @@
 #endif
 
 #define READ_BUFFERS 8 /* of a loop, at most */
-#define CACHE_LINE 64
+
+#ifndef CACHE_LINE
+#define CACHE_LINE 64 /* a build for tests makes it 1 */
+#endif
 
 struct loop;
 

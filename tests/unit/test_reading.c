@@ -74,7 +74,9 @@ static void test_reading_early(void **state) {
 
 /* A buffer that is small for the test ends a lot before it is complete. */
 enum {
-    LOT = READS_SIZE < READS_TOGETHER ? READS_SIZE + 1 : READS_TOGETHER,
+    ROOM = (1 / CACHE_LINE + 1) * CACHE_LINE, /* for a byte */
+    FULL = READS_SIZE / ROOM + 1,
+    LOT = FULL < READS_TOGETHER ? FULL : READS_TOGETHER,
     MANY = 2 * READS_TOGETHER + 3
 };
 
