@@ -95,8 +95,10 @@ static void read_sealed(struct connection *c) {
     take_arrivals(loop);
     char *place = loop->read_buffer->data + FILTER_MARGIN;
     ssize_t n = c->reading ? receive(c, place, LOOP_READ_BUFFER) : 0;
-    if (n != 0)
-        take(c, place, n);
+    if (n == 0)
+        return;
+    take(c, place, n);
+    read_buffer_renew(loop); /* it may have been left with somebody who waits */
 }
 
 /* libuv asks where to read to, and would call read(), which takes 100 ns longer than recv(): so it

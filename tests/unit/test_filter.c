@@ -527,6 +527,57 @@ static void test_not_all_are_busy(void **state) {
     free(owners);
 }
 
+/* --- Who keeps what came through it ----------------------------------------------------------- */
+
+#define KEPT 20
+
+static struct read_buffer *kept;
+static char *kept_at;
+
+static void keep(struct connection *c, char *data, size_t n) {
+    on_data(c, data, n);
+    assert_int_equal(n, KEPT);
+    kept = read_buffer_hold(&loop, data);
+    assert_non_null(kept);
+    kept_at = memset(data, '#', n);
+}
+
+static void send_text(struct owner *o, bool sealed) {
+    char record[2 + KEPT];
+    put_length(record, KEPT);
+    memset(record + 2, 'x', KEPT);
+    assert_int_equal(write(o->peer, record, sealed ? 2 + KEPT : KEPT), sealed ? 2 + KEPT : KEPT);
+}
+
+/* Others that are read behind it, in the same turn and in later ones, with a filter or without,
+ * leave it alone. */
+static void test_kept(void **state) {
+    static const struct connection_events keeping = {
+        .data = keep, .end = on_end, .timeout = on_timeout, .closed = on_closed};
+    for (int sealed = 0; sealed < 2; sealed++) {
+        struct owner *owners = calloc(2, sizeof *owners), *keeper = owners, *other = owners + 1;
+        connection_own(open_pair(keeper), &keeping, keeper);
+        struct connection *c = open_pair(other);
+        if (!sealed)
+            c->filter = NULL;
+        connection_read_start(keeper->connection);
+        connection_read_start(c);
+        turn();
+        send_text(keeper, true);
+        send_text(other, sealed);
+        TURN_UNTIL(keeper->length && other->length);
+        send_text(other, sealed);
+        TURN_UNTIL(other->length == 2 * KEPT);
+        for (size_t i = 0; i < KEPT; i++)
+            assert_int_equal(kept_at[i], '#');
+        memset(kept_at, '?', KEPT);
+        read_buffer_release(&loop, kept);
+        close_pair(keeper);
+        close_pair(other);
+        free(owners);
+    }
+}
+
 #define test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void) {
@@ -541,6 +592,7 @@ int main(void) {
         test(test_sealing_fails),
         test(test_busy_until_it_is_quiet),
         test(test_not_all_are_busy),
+        test(test_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
