@@ -16,6 +16,8 @@ struct ws_incoming *ws_incoming_new(struct loop *loop) {
     memset(in, 0, offsetof(struct ws_incoming, reading.small));
     in->arena = arena;
     in->loop = loop;
+    in->data = in->room;
+    in->capacity = sizeof in->room;
     loop->counts.messages++;
     return in;
 }
@@ -46,8 +48,7 @@ static char *enlarge(struct ws_incoming *in, size_t *capacity) {
         return realloc(former, *capacity);
     if (!data && !(data = malloc(*capacity)))
         return NULL;
-    if (in->data)
-        memcpy(data, in->data, in->length);
+    memcpy(data, in->data, in->length);
     spare_put(in->loop, former, in->capacity);
     in->allocated = true;
     return data;
@@ -55,14 +56,8 @@ static char *enlarge(struct ws_incoming *in, size_t *capacity) {
 
 bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
     size_t capacity = choose_capacity(in, in->length + n + 1);
-    char *data;
-    if (capacity <= IN_ARENA && !in->data) {
-        data = arena_alloc(&in->arena, capacity);
-    } else if (capacity <= IN_ARENA) {
-        data = arena_resize(&in->arena, in->data, in->length, capacity);
-    } else {
-        data = enlarge(in, &capacity);
-    }
+    char *data = capacity <= IN_ARENA ? arena_resize(&in->arena, in->data, in->length, capacity)
+                                      : enlarge(in, &capacity);
     if (!data)
         return false;
     in->data = data;
@@ -73,7 +68,7 @@ bool ws_incoming_grow(struct ws_incoming *in, size_t n) {
 /* A message is aligned as memory of malloc's is: handlers may take it for a struct. */
 bool ws_incoming_stays(struct ws_incoming *in, char *data, size_t n) {
     bool is_aligned = (uintptr_t)data % _Alignof(max_align_t) == 0;
-    if (n < IN_ARENA || !is_aligned || in->data)
+    if (n < IN_ARENA || !is_aligned || in->length > 0)
         return false;
     in->where = read_buffer_hold(in->loop, data);
     if (!in->where)

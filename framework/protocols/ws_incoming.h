@@ -10,6 +10,8 @@
 #include "runtime/arena.h"
 #include "runtime/loop.h"
 
+#include <stddef.h>
+
 /* How far the reading of a message has come. */
 struct ws_reading {
     bool in_message; /* a data frame has begun it */
@@ -26,6 +28,9 @@ struct ws_reading {
     uint8_t small[128]; /* an incomplete header, or the payload of a control frame; last */
 };
 
+/* Most messages have no more bytes. AddressSanitizer is to see where each ends. */
+#define WS_INCOMING_ROOM (ARENA_POISONED ? 1 : 512)
+
 struct ws_incoming {
     struct arena arena;
     struct loop *loop;
@@ -35,7 +40,8 @@ struct ws_incoming {
     struct read_buffer *where; /* it came, and was left; else NULL */
     bool binary;               /* else text */
     bool first, last;          /* of the pieces of a message; a whole one is both */
-    struct ws_reading reading; /* last */
+    struct ws_reading reading;
+    _Alignas(max_align_t) char room[WS_INCOMING_ROOM]; /* where `data` begins; last */
 };
 
 /* NULL when there is no memory. */

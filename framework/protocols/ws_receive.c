@@ -162,7 +162,7 @@ static void pass_on(struct ws_peer *peer, struct ws_incoming *in, struct ws_inco
 }
 
 /* What is known of the message stays here, for its next piece. */
-static bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
+static __attribute__((noinline)) bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
     struct ws_incoming *next = ws_incoming_new(peer->all->loop);
     if (!next)
         return no_memory(peer);
@@ -176,8 +176,6 @@ static bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
 static bool deliver(struct ws_peer *peer, struct ws_incoming *in) {
     if (!in->binary && !utf8_done(&in->reading.utf8))
         return bad_text(peer);
-    if (!ws_incoming_reserve(in, 0)) /* nothing may have come */
-        return no_memory(peer);
     if (!ws_health_allows(peer))
         return false;
     in->last = true;
@@ -205,7 +203,8 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
 }
 
 /* The same of a compressed message: unmasked where it lies. */
-static bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
+static __attribute__((noinline)) bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in,
+                                                      size_t n) {
     struct ws_reading *reading = &in->reading;
     const struct frame *frame = &reading->frame;
     char *data = peer->input->at;
@@ -235,7 +234,8 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
     return frame_ends || peer->input->length > 0;
 }
 
-static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
+static __attribute__((noinline)) bool
+receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
     const struct frame *frame = &reading->frame;
     uint8_t *to = reading->small + reading->frame_done;
     mask_copy(to, peer->input->at, n, frame->key, (size_t)reading->frame_done);
