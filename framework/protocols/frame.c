@@ -13,6 +13,23 @@ struct frame_codec {
     bool in_use;
 };
 
+static uint64_t big_endian(const uint8_t *bytes, size_t n) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < n; i++)
+        number = number << 8 | bytes[i];
+    return number;
+}
+
+/* Of a long payload wslay, which is to be taken past it, is told the least length that takes `n`
+ * bytes to say. One that should have been said in fewer, or is none, it gets to see. */
+static void shorten(uint8_t *bytes, size_t n) {
+    uint64_t length = big_endian(bytes, n), least = n == 2 ? 126 : 65536;
+    if (length < least || length >> 63)
+        return;
+    for (size_t i = n; i > 0; i--, least >>= 8)
+        bytes[i - 1] = (uint8_t)least;
+}
+
 /* wslay asks for bytes. It gets the header; of the payload it is only told that it came: it looks
  * at unmasked payload no closer than to count it. */
 static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
@@ -20,6 +37,8 @@ static ssize_t give(uint8_t *buffer, size_t length, int flags, void *user) {
     size_t n = codec->in_length, payload = codec->in_payload;
     if (n > 0) {
         memcpy(buffer, codec->in, n);
+        buffer[1] &= 0x7f; /* the mask is our affair */
+        shorten(buffer + 2, n - 2);
         codec->in_length = 0;
     }
     if (payload > length - n)
@@ -36,7 +55,7 @@ static void drop_context(struct frame_codec *codec) {
 
 /* A context that is between two frames. */
 static bool have_context(struct frame_codec *codec) {
-    const struct wslay_frame_callbacks callbacks = {.recv_callback = give};
+    static const struct wslay_frame_callbacks callbacks = {.recv_callback = give};
     if (codec->wslay)
         return true;
     return wslay_frame_context_init(&codec->wslay, &callbacks, codec) == 0;
@@ -58,34 +77,16 @@ void frame_codec_free(struct frame_codec *codec) {
     free(codec);
 }
 
-/* How long the payload is. Of a long one wslay, which is to be taken past it, is told the least
- * that takes `n` bytes to say. A length that should have been said in fewer, or is none, it gets to
- * see. */
-static uint64_t shorten(uint8_t *bytes, size_t n) {
-    uint64_t length = 0, least = n == 2 ? 126 : 65536;
-    for (size_t i = 0; i < n; i++)
-        length = length << 8 | bytes[i];
-    if (length < least || length >> 63)
-        return length;
-    for (size_t i = n; i > 0; i--, least >>= 8)
-        bytes[i - 1] = (uint8_t)least;
-    return length;
-}
-
 /* Let wslay read a header, and take it past the payload: that is at least as long as the seven bits
  * of its length say, of which 126 and 127 stand for more. False if it is no header. */
 static bool read_frame(struct frame_codec *codec, const uint8_t *header, size_t size,
                        struct frame *frame) {
-    uint8_t shown[10] = {header[0], header[1] & 0x7f}; /* the mask is our affair */
     struct wslay_frame_iocb iocb, rest;
-    frame->length = shown[1];
-    if (size > 2) {
-        memcpy(shown + 2, header + 2, size - 2);
-        frame->length = shorten(shown + 2, size - 2);
-    }
-    codec->in = shown;
+    uint64_t short_length = header[1] & 0x7f;
+    frame->length = size == 2 ? short_length : big_endian(header + 2, size - 2);
+    codec->in = header;
     codec->in_length = size;
-    codec->in_payload = shown[1];
+    codec->in_payload = short_length;
     ssize_t got = wslay_frame_recv(codec->wslay, &iocb);
     if (got < 0)
         return false;
@@ -117,9 +118,10 @@ int frame_read_header(struct frame_codec *codec, const uint8_t *data, size_t n,
         drop_context(codec); /* it is in the middle of something */
         return UV_EPROTO;
     }
-    memset(frame->key, 0, sizeof frame->key);
-    if (!frame->masked)
+    if (!frame->masked) {
+        memset(frame->key, 0, sizeof frame->key);
         return (int)size;
+    }
     memcpy(frame->key, data + size, sizeof frame->key);
     return (int)(size + sizeof frame->key);
 }
