@@ -62,6 +62,14 @@ struct connection *connection_new(struct loop *loop, uv_handle_type type) {
     return c;
 }
 
+__attribute__((noinline)) int connection_find_socket(struct connection *c) {
+    uv_os_fd_t fd;
+    if (uv_fileno(&c->uv.handle, &fd))
+        return -1;
+    c->uv.handle.data = (void *)((intptr_t)fd + 1);
+    return fd;
+}
+
 void connection_own(struct connection *c, const struct connection_events *events, void *owner) {
     c->events = events;
     c->owner = owner;
@@ -218,9 +226,9 @@ static struct chunks *outgoing(struct connection *c) {
     return c->filter ? &c->filter->sealed : &c->out;
 }
 
-/* `n` bytes have gone. Returns how many of them were none of those that waited. */
-static size_t advance(struct connection *c, size_t n) {
-    size_t beyond = chunks_advance(outgoing(c), c->loop, n);
+/* `n` bytes of `out` have gone. Returns how many of them were none of those that waited. */
+static size_t advance(struct connection *c, struct chunks *out, size_t n) {
+    size_t beyond = chunks_advance(out, c->loop, n);
     c->pending -= n - beyond;
     if (c->filter)
         c->filter->waiting -= n - beyond;
@@ -259,7 +267,7 @@ static size_t try_with(struct connection *c, uv_buf_t head, uv_buf_t data) {
         return 0;
     }
     c->loop->counts.bytes_sent += (uint64_t)sent;
-    return advance(c, (size_t)sent);
+    return advance(c, &c->out, (size_t)sent);
 }
 
 /* The same through a filter: `data` is sealed from where it is, as long as the socket takes it. */
@@ -332,7 +340,7 @@ int connection_write_shared(struct connection *c, const struct part *part) {
     return 0;
 }
 
-static void all_sent(struct connection *c) {
+static __attribute__((noinline)) void all_sent(struct connection *c) {
     if (c->lingering)
         return;
     shutdown(socket_of(c), SHUT_WR); /* with what was held back, which a reset would drop */
@@ -427,12 +435,12 @@ void connection_flush(struct connection *c) {
             return;
         }
         c->loop->counts.bytes_sent += (uint64_t)sent;
-        advance(c, (size_t)sent);
+        advance(c, out, (size_t)sent);
     }
     if (c->closing)
         return;
     if (out->first) /* nothing is left in it */
-        advance(c, 0);
+        advance(c, out, 0);
     if (c->close_when_sent)
         all_sent(c);
 }

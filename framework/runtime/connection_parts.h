@@ -8,13 +8,13 @@ static inline struct connection *connection_of(void *handle) {
     return (struct connection *)((char *)handle - offsetof(struct connection, uv));
 }
 
+/* Asks libuv, and notes it. */
+int connection_find_socket(struct connection *connection);
+
 /* The number of its socket, or -1. It is asked twice for each message, where libuv takes 20
  * instructions to tell it, and libuv's handle has room for it. */
 static inline int socket_of(struct connection *c) {
-    uv_os_fd_t fd;
-    if (!c->uv.handle.data && uv_fileno(&c->uv.handle, &fd) == 0)
-        c->uv.handle.data = (void *)((intptr_t)fd + 1);
-    return (int)((intptr_t)c->uv.handle.data - 1);
+    return c->uv.handle.data ? (int)((intptr_t)c->uv.handle.data - 1) : connection_find_socket(c);
 }
 
 /* As much as goes leaves from where it is, behind what was written before; the rest is copied. As
