@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if STACK_SWITCH_NATIVE
+#ifndef STACK_SWITCH_BY_SETJMP
 
 /* Symbols of the library's own, by the words of either format of object files. */
 #ifdef __APPLE__
@@ -27,48 +27,31 @@
 #define BEGIN(name) ".text\n.balign 16\n.globl " name "\n.hidden " name "\n" name ":\n"
 #endif
 
-/* void acacia_stack_jump(void **from, void *to); */
-void jump(void **from, void *to) __asm__("acacia_stack_jump");
-
 /* Where a new stack begins. */
 void enter(void) __asm__("acacia_stack_enter");
 
-#ifdef __x86_64__
+#ifdef STACK_SWITCH_X86_64
 
-/* System V ABI 3.2.1: rbx, rbp and r12 to r15 belong to the caller. The jump is no `ret`, which the
- * processor would have predicted to lead elsewhere. */
-enum { R15, R14, R13, R12, RBX, RBP, RIP, FRAME };
-
-__asm__(BEGIN("acacia_stack_jump") "endbr64\n"
-                                   "pushq %rbp\n"
-                                   "pushq %rbx\n"
-                                   "pushq %r12\n"
-                                   "pushq %r13\n"
-                                   "pushq %r14\n"
-                                   "pushq %r15\n"
-                                   "movq %rsp, (%rdi)\n"
-                                   "movq %rsi, %rsp\n"
-                                   "popq %r15\n"
-                                   "popq %r14\n"
-                                   "popq %r13\n"
-                                   "popq %r12\n"
-                                   "popq %rbx\n"
-                                   "popq %rbp\n"
-                                   "popq %rdx\n"
-                                   "notrack jmp *%rdx\n");
+/* As stack_switch leaves it: where to go on. The rest is popped there. */
+enum { RIP, ARG, FN, FRAME };
 
 __asm__(BEGIN("acacia_stack_enter") "endbr64\n"
-                                    "movq %rbx, %rdi\n"
-                                    "call *%r12\n"
+                                    "xorl %ebp, %ebp\n"
+                                    "popq %rdi\n"
+                                    "popq %rax\n"
+                                    "call *%rax\n"
                                     "ud2\n");
 
 static void fill(uintptr_t *frame, void (*fn)(void *arg), void *arg) {
-    frame[RBX] = (uintptr_t)arg;
-    frame[R12] = (uintptr_t)fn;
     frame[RIP] = (uintptr_t)enter;
+    frame[ARG] = (uintptr_t)arg;
+    frame[FN] = (uintptr_t)fn;
 }
 
 #else
+
+/* void acacia_stack_jump(void **from, void *to); */
+void jump(void **from, void *to) __asm__("acacia_stack_jump");
 
 /* AAPCS64 6.1: x19 to x29 and the lower halves of v8 to v15 belong to the caller. */
 enum { X19, X20, X29 = 10, X30, D8, FRAME = D8 + 8 };
@@ -110,6 +93,10 @@ static void fill(uintptr_t *frame, void (*fn)(void *arg), void *arg) {
     frame[X30] = (uintptr_t)enter;
 }
 
+void stack_switch(struct stack_place *from, struct stack_place *to) {
+    jump(&from->pointer, to->pointer);
+}
+
 #endif
 
 void stack_prepare(struct stack_place *place, char *bottom, size_t size, void (*fn)(void *arg),
@@ -119,10 +106,6 @@ void stack_prepare(struct stack_place *place, char *bottom, size_t size, void (*
     memset(frame, 0, FRAME * sizeof *frame);
     fill(frame, fn, arg);
     place->pointer = frame;
-}
-
-void stack_switch(struct stack_place *from, struct stack_place *to) {
-    jump(&from->pointer, to->pointer);
 }
 
 #else

@@ -138,11 +138,54 @@ static void test_deep_stacks(void **state) {
     coroutine_pool_destroy(&pool);
 }
 
+/* --- What a function has in registers ------------------------------------------------------------
+ */
+
+static struct coroutine *other;
+
+static void stay(void) {
+}
+
+static void resume_other(void) {
+    coroutine_resume(other);
+}
+
+/* More values than there are registers that a call preserves, known again after `leave`. */
+static __attribute__((noinline)) double use_registers(void (*leave)(void), uint64_t seed) {
+    volatile uint64_t from = seed; /* so that none can be had from another */
+    uint64_t a = from * 3, b = from * 5, c = from * 7, d = from * 11, e = from * 13, f = from * 17;
+    uint64_t g = from ^ 19, h = from ^ 23, i = from ^ 29, j = from ^ 31;
+    double x = (double)from / 37, y = (double)from / 41;
+    leave();
+    uint64_t sum = a - b * 2 + c * 3 - d * 4 + e * 5 - f * 6 + g * 7 - h * 8 + i * 9 - j * 10;
+    return (double)(sum % 1000003) + x - y;
+}
+
+static double found_inside;
+
+static void use_registers_inside(void *arg) {
+    other = coroutine_self();
+    found_inside = use_registers(coroutine_suspend, 0x1234567);
+}
+
+static void test_registers(void **state) {
+    struct coroutine_pool pool;
+    coroutine_pool_init(&pool, STACK, 1);
+    for (uint64_t seed = 1; seed < 100; seed++) {
+        found_inside = 0;
+        assert_int_equal(coroutine_start(&pool, use_registers_inside, NULL), 0);
+        double found = use_registers(resume_other, seed);
+        assert_true(found == use_registers(stay, seed));
+        assert_true(found_inside == use_registers(stay, 0x1234567));
+    }
+    coroutine_pool_destroy(&pool);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),       cmocka_unit_test(test_last_released_is_first_used),
         cmocka_unit_test(test_limit),       cmocka_unit_test(test_trim_keeps_what_was_needed),
-        cmocka_unit_test(test_deep_stacks),
+        cmocka_unit_test(test_deep_stacks), cmocka_unit_test(test_registers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
