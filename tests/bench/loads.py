@@ -1,11 +1,12 @@
 """Rows that are measured under load: what they send, and what Acacia is to reach beside others."""
 import dataclasses
 import json
+import math
 import statistics
 import subprocess
 import sys
 
-from servers import LOAD_CPU, pinned
+from servers import LOAD_CPU, OUR_OWN, pinned
 
 BROWSER = [
     'User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) '
@@ -81,7 +82,7 @@ class Figures:
 
     @property
     def cpu(self):
-        return self.median(lambda one: one['user_us'] + one['system_us'])
+        return self.median(cpu_of)
 
     @property
     def user(self):
@@ -101,8 +102,33 @@ class Figures:
     @property
     def spread(self):
         """Half the way from the least to the most, as a part of the median."""
-        all_of_them = [one['user_us'] + one['system_us'] for one in self.results]
+        all_of_them = [cpu_of(one) for one in self.results]
         return (max(all_of_them) - min(all_of_them)) / 2 / self.cpu if self.cpu else 0
+
+
+def cpu_of(result):
+    return result['user_us'] + result['system_us']
+
+
+class Ratios:
+    """How many times the CPU time of one server another takes, by pairs of measurements."""
+
+    def __init__(self, pairs):
+        self.ratios = [cpu_of(ours) / cpu_of(theirs) for ours, theirs in pairs]
+
+    @property
+    def median(self):
+        return statistics.median(self.ratios)
+
+    @property
+    def error(self):
+        """Of the median: its standard error, by the median distance from it."""
+        distance = statistics.median(abs(ratio - self.median) for ratio in self.ratios)
+        return 1.25 * 1.48 * distance / math.sqrt(len(self.ratios))
+
+    def is_clear(self, factor):
+        """Is it certain enough on which side of `factor` it is?"""
+        return len(self.ratios) >= 10 and abs(self.median - factor) > 4 * self.error
 
 
 def load(build, program, server, arguments, seconds, warm_up=0.15, timeout=60):
@@ -143,3 +169,18 @@ def measure(servers, row, rounds, seconds):
             results[name] = try_load(results[name], servers.build, row.program,
                                      servers.get(name, row.what), row.arguments, seconds)
     return {name: Figures(found) for name, found in results.items() if found}
+
+
+def compare(servers, row, peer, factor, limit, seconds):
+    """Ratios of Acacia to a peer, who take turns at being first, until it is clear whether `factor` is
+    reached; at most `limit` pairs. None if one of them fails."""
+    both = [servers.get(name, row.what) for name in (OUR_OWN, peer)]
+    pairs = []
+    while len(pairs) < limit and not (pairs and Ratios(pairs).is_clear(factor)):
+        found = [(), ()]
+        for i in (0, 1) if len(pairs) % 2 else (1, 0):
+            found[i] = try_load([], servers.build, row.program, both[i], row.arguments, seconds)
+        if not all(found):
+            return None
+        pairs.append((found[0][0], found[1][0]))
+    return Ratios(pairs)

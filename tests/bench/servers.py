@@ -20,6 +20,8 @@ import time
 HERE = pathlib.Path(__file__).parent
 MODULES = HERE.parent / 'node_modules'
 
+OUR_OWN = 'Acacia'
+
 SERVER_CPU, LOAD_CPU = '0', '1'
 
 NGINX = '''
@@ -117,9 +119,9 @@ class Servers:
         programs = build / 'tests' / 'bench'
         self.build = build
         self.running = {}
-        self.commands = {'Acacia': [programs / 'server']}
+        self.commands = {OUR_OWN: [programs / 'server']}
         self.floors = {'http': [programs / 'floor_http'], 'ws': [programs / 'floor_ws']}
-        self.does = {'Acacia': {'http', 'ws', 'deflate', 'tls', 'wss'}}
+        self.does = {OUR_OWN: {'http', 'ws', 'deflate', 'tls', 'wss'}}
         for name, path in peers:
             self.commands[name] = [path]
             self.does[name] = {'http', 'ws', 'deflate', 'tls', 'wss'}
