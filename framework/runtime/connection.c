@@ -242,6 +242,11 @@ static int flags_of(const struct connection *c) {
     return c->close_when_sent ? MSG_NOSIGNAL | MSG_MORE : MSG_NOSIGNAL;
 }
 
+_Static_assert(sizeof(uv_buf_t) == sizeof(struct iovec) &&
+                   offsetof(uv_buf_t, base) == offsetof(struct iovec, iov_base) &&
+                   offsetof(uv_buf_t, len) == offsetof(struct iovec, iov_len),
+               "libuv's buffers are the system's");
+
 /* In one system call. libuv's way is 140 instructions longer: it is asked why, if nothing goes. */
 static ssize_t try_send(struct connection *c, uv_buf_t *bufs, unsigned count) {
     struct msghdr message = {.msg_iov = (struct iovec *)bufs, .msg_iovlen = count};

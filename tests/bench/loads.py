@@ -110,6 +110,9 @@ def cpu_of(result):
     return result['user_us'] + result['system_us']
 
 
+LEAST_PAIRS = 30  # fewer may all have met the machine in one mood
+
+
 class Ratios:
     """How many times the CPU time of one server another takes, by pairs of measurements."""
 
@@ -128,7 +131,7 @@ class Ratios:
 
     def is_clear(self, factor):
         """Is it certain enough on which side of `factor` it is?"""
-        return len(self.ratios) >= 10 and abs(self.median - factor) > 4 * self.error
+        return len(self.ratios) >= LEAST_PAIRS and abs(self.median - factor) > 4 * self.error
 
 
 def load(build, program, server, arguments, seconds, warm_up=0.15, timeout=60):
