@@ -162,7 +162,7 @@ static void pass_on(struct ws_peer *peer, struct ws_incoming *in, struct ws_inco
 }
 
 /* What is known of the message stays here, for its next piece. */
-static __attribute__((noinline)) bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
+static bool deliver_piece(struct ws_peer *peer, struct ws_incoming *in) {
     struct ws_incoming *next = ws_incoming_new(peer->all->loop);
     if (!next)
         return no_memory(peer);
@@ -203,8 +203,7 @@ static bool add_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) 
 }
 
 /* The same of a compressed message: unmasked where it lies. */
-static __attribute__((noinline)) bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in,
-                                                      size_t n) {
+static bool inflate_payload(struct ws_peer *peer, struct ws_incoming *in, size_t n) {
     struct ws_reading *reading = &in->reading;
     const struct frame *frame = &reading->frame;
     char *data = peer->input->at;
@@ -234,8 +233,7 @@ static bool receive_data(struct ws_peer *peer, struct ws_incoming *in, size_t n)
     return frame_ends || peer->input->length > 0;
 }
 
-static __attribute__((noinline)) bool
-receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
+static bool receive_control_payload(struct ws_peer *peer, struct ws_reading *reading, size_t n) {
     const struct frame *frame = &reading->frame;
     uint8_t *to = reading->small + reading->frame_done;
     mask_copy(to, peer->input->at, n, frame->key, (size_t)reading->frame_done);

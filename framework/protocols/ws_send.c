@@ -11,34 +11,26 @@
 
 /* --- Frames ----------------------------------------------------------------------------------- */
 
-/* RFC 6455 5.3: a client masks, by a key that nobody can foresee. */
-static __attribute__((noinline)) ssize_t put_masked(char *to, struct frame *frame,
-                                                    const void *data) {
-    frame->masked = true;
-    if (!random_bytes(frame->key, sizeof frame->key))
+/* Write all of it to where FRAME_HEADER_MAX bytes more than the payload have room. Returns its
+ * size, or a negative error. RFC 6455 5.3: a client masks, by a key that nobody can foresee. */
+static ssize_t put_frame(const struct ws_peer *peer, char *to, struct frame *frame,
+                         const void *data) {
+    size_t length = (size_t)frame->length;
+    frame->masked = peer->client;
+    if (frame->masked && !random_bytes(frame->key, sizeof frame->key))
         return UV_EIO;
     int n = frame_write_header((uint8_t *)to, frame);
     if (n < 0)
         return n;
-    mask_copy(to + n, data, (size_t)frame->length, frame->key, 0);
-    return n + (ssize_t)frame->length;
+    if (frame->masked)
+        mask_copy(to + n, data, length, frame->key, 0);
+    else if (length)
+        memcpy(to + n, data, length);
+    return n + (ssize_t)length;
 }
 
-/* Write all of it to where FRAME_HEADER_MAX bytes more than the payload have room. Returns its
- * size, or a negative error. */
-static ssize_t put_frame(const struct ws_peer *peer, char *to, struct frame *frame,
-                         const void *data) {
-    if (peer->client)
-        return put_masked(to, frame, data);
-    int n = frame_write_header((uint8_t *)to, frame);
-    if (n < 0)
-        return n;
-    if (frame->length)
-        memcpy(to + n, data, (size_t)frame->length);
-    return n + (ssize_t)frame->length;
-}
-
-/* The payload leaves from where it is, if the socket takes it. */
+/* The payload leaves from where it is, if the socket takes it. Not inlined: for the array, which is
+ * guarded, small messages would pay. */
 static __attribute__((noinline)) int write_big(struct connection *c, const struct frame *frame,
                                                const void *data) {
     uint8_t header[FRAME_HEADER_MAX];
@@ -89,6 +81,8 @@ struct payload {
     const void *data;
 };
 
+/* Member by member: gcc 12 puts an initializer together from bytes that it has just written, and
+ * waits for them. */
 static inline struct payload payload_of(const struct ws_outgoing *out, bool continues) {
     struct payload payload;
     enum opcode opcode = out->binary ? OPCODE_BINARY : OPCODE_TEXT;
@@ -109,8 +103,7 @@ static void use_compressed(struct payload *payload, const char *data, size_t len
 }
 
 /* What only becomes longer is sent as it is, unless a deflater counts on it. */
-static __attribute__((noinline)) int compress(struct ws_peer *peer, const struct ws_outgoing *out,
-                                              struct payload *payload) {
+static int compress(struct ws_peer *peer, const struct ws_outgoing *out, struct payload *payload) {
     bool own = peer->options->deflate->own_compressor, continues = peer->sending && out->fragment;
     const char *data;
     size_t length;
