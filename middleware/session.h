@@ -171,8 +171,9 @@ may_await bool session_is_new(ctx_t *ctx);
 may_await const char *session_key(ctx_t *ctx);
 
 /* How long this session is good for, in milliseconds from when it is saved, or SESSION_COOKIE. It
- * is saved with the session, so that it holds from then on: for "remember me". UV_EINVAL for 0 and
- * what is negative. */
+ * is saved with the session, so that it holds from then on: for "remember me". UV_EINVAL for 0, for
+ * what is negative, and for more than 8e15 (250,000 years: the cookie's date must exist); in a
+ * cookie that says so it counts for nothing. */
 may_await int64_t session_max_age(ctx_t *ctx);
 may_await int session_set_max_age(ctx_t *ctx, int64_t max_age);
 

@@ -5,7 +5,7 @@
 #include "session.h"
 
 #define SESSION_DEPTH 64 /* levels of JSON: jansson recurses, and stacks are small */
-#define SESSION_LONGEST (INT64_C(1) << 53) /* milliseconds: what JavaScript counts exactly */
+#define SESSION_LONGEST INT64_C(8000000000000000) /* milliseconds: dates beyond are none */
 
 struct session_settings {
     session_options_t options; /* with defaults filled in */

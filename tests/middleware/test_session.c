@@ -311,13 +311,11 @@ static void rolling(void **state) {
     app_free(browser.app);
 }
 
-/* Of {"a":1} that was to live for a day, `left` milliseconds are left. */
-static void forge_age(struct browser *browser, int64_t left) {
+/* A cookie with this in it, but for the last bytes of three. */
+static void forge_text(struct browser *browser, const char *text) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-    char text[100], url[200] = "/forge?cookie=", *to = url + strlen(url);
-    int length =
-        snprintf(text, sizeof text, "{\"a\":1,\"_expire\":%" PRId64 ",\"_maxAge\":86400000}   ",
-                 now() + left);
+    char url[200] = "/forge?cookie=", *to = url + strlen(url);
+    int length = (int)strlen(text);
     for (int i = 0; i + 2 < length; i += 3) {
         unsigned bits =
             (unsigned)text[i] << 16 | (unsigned)text[i + 1] << 8 | (unsigned)text[i + 2];
@@ -326,6 +324,14 @@ static void forge_age(struct browser *browser, int64_t left) {
     }
     *to = '\0';
     visit(browser, url, 200, "forged");
+}
+
+/* Of {"a":1} that was to live for a day, `left` milliseconds are left. */
+static void forge_age(struct browser *browser, int64_t left) {
+    char text[100];
+    snprintf(text, sizeof text, "{\"a\":1,\"_expire\":%" PRId64 ",\"_maxAge\":86400000}   ",
+             now() + left);
+    forge_text(browser, text);
 }
 
 static void renew(void **state) {
@@ -354,6 +360,20 @@ static void own_max_age(void **state) {
     visit(&browser, "/age?ms=-1", 200, "-1");
     assert_null(strstr(browser.last_set, "expires="));
     visit(&browser, "/age", 200, "-1");
+    app_free(browser.app);
+}
+
+/* A cookie's date must exist: what is longer is no time, wherever it comes from. */
+static void longest_max_age(void **state) {
+    struct browser browser = {.app = app_with(session(NULL))};
+    visit(&browser, "/age?ms=8000000000000001", 200, "EINVAL");
+    visit(&browser, "/age?ms=8000000000000000", 200, "8000000000000000");
+    assert_non_null(strstr(browser.last_set, "expires="));
+    visit(&browser, "/count", 200, "1");
+    visit(&browser, "/age", 200, "8000000000000000");
+    forge_text(&browser, "{\"a\":1,\"_maxAge\":9e15}   ");
+    visit(&browser, "/age", 200, "86400000");
+    visit(&browser, "/count", 200, "1");
     app_free(browser.app);
 }
 
@@ -692,6 +712,7 @@ int main(void) {
         cmocka_unit_test(rolling),
         cmocka_unit_test(renew),
         cmocka_unit_test(own_max_age),
+        cmocka_unit_test(longest_max_age),
         cmocka_unit_test(by_hand),
         cmocka_unit_test(after_the_head),
         cmocka_unit_test(in_it),
